@@ -1,0 +1,134 @@
+# Facet. `make demo` shows it, `make check` proves it, `make help` lists the rest.
+#
+# A room is a folder; its sources are found by wildcard, so a new file needs no line here. Objects
+# and generated code go below $(BUILD). Sources named *_avx512.c and *_avx2.c are built for that
+# instruction set and only ever called after asking the processor.
+
+BUILD   ?= build
+PREFIX  ?= /usr/local
+DESTDIR ?=
+CC      ?= gcc
+VERSION := 0.1.0
+
+CPPFLAGS += -D_GNU_SOURCE -DFACET_VERSION='"$(VERSION)"' -DFACET_LIBEXECDIR='"$(PREFIX)/libexec/facet"' \
+            -I. -I$(BUILD)/gen
+CFLAGS   ?= -O2 -g
+CFLAGS   += -std=gnu11 -fPIC -Wall -Wextra -Werror -ffp-contract=off -fno-math-errno -pthread
+LDFLAGS  += -pthread
+ifdef SAN
+CFLAGS   += -fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer
+LDFLAGS  += -fsanitize=$(SAN)
+endif
+
+# ---- what there is ---------------------------------------------------------------------------
+objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard $(addsuffix /*.c,$(1))))
+
+ROOM_kernels  := $(call objects,kernels kernels/ref kernels/cpu)
+ROOM_proto    := $(call objects,proto) $(BUILD)/obj/gen/facet.pb-c.o $(BUILD)/obj/gen/model.pb-c.o
+ROOM_device   := $(call objects,daemon/device)
+ROOM_daemon   := $(call objects,daemon/net daemon/job daemon/gallery daemon/model)
+ROOM_libfacet := $(call objects,host/libfacet)
+ROOM_face     := $(call objects,host/face)
+ROOM_compile  := $(call objects,host/compile) $(BUILD)/obj/gen/onnx.pb-c.o
+ROOM_facetctl := $(call objects,host/facetctl)
+ROOMS         := kernels proto device daemon libfacet face compile facetctl
+
+HELPERS  := $(patsubst daemon/helper/%.c,$(BUILD)/facet-%,$(wildcard daemon/helper/*.c))
+PROGRAMS := $(BUILD)/facetd $(BUILD)/facetctl $(HELPERS)
+LIBS     := $(BUILD)/libfacet.so $(BUILD)/libfacet-face.so
+
+lib = $(foreach r,$(1),$(BUILD)/lib$(r)-room.a)
+LIBS_daemon := -llmdb -lsodium -lsystemd -linih -lprotobuf-c -lm
+LIBS_host   := -lprotobuf-c -lsodium -ljpeg -lpng -lexif -ljson-c -lm
+
+.PHONY: all demo check check-long check-asan bench format lint install deps clean help
+.DEFAULT_GOAL := all
+all: $(PROGRAMS) $(LIBS)
+
+help:
+	@echo "make all | demo | check | check-ROOM | check-asan | check-long | bench | lint | format | install | deps | clean"
+	@echo "rooms: $(TEST_ROOMS)"
+
+# ---- rules -----------------------------------------------------------------------------------
+$(BUILD)/obj/%_avx512.o: CFLAGS += -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mf16c -mprefer-vector-width=512
+$(BUILD)/obj/%_avx2.o:   CFLAGS += -mavx2 -mf16c
+
+$(BUILD)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+
+$(BUILD)/obj/gen/%.o: $(BUILD)/gen/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -Wno-unused-parameter -MMD -MP -c $< -o $@
+
+$(BUILD)/gen/%.pb-c.c $(BUILD)/gen/%.pb-c.h &: proto/%.proto
+	@mkdir -p $(BUILD)/gen
+	protoc-c --proto_path=proto --c_out=$(BUILD)/gen $<
+
+# The schema of ONNX is Debian's; nothing of it is kept here.
+ONNX_DIR := $(firstword $(wildcard /usr/include/onnx /usr/include/onnx/onnx))
+$(BUILD)/gen/onnx.pb-c.c $(BUILD)/gen/onnx.pb-c.h &: $(ONNX_DIR)/onnx.proto
+	@mkdir -p $(BUILD)/gen
+	protoc-c --proto_path=$(ONNX_DIR) --c_out=$(BUILD)/gen $<
+
+GENERATED := $(foreach m,facet model onnx,$(BUILD)/gen/$(m).pb-c.h)
+$(filter-out $(BUILD)/obj/gen/%,$(foreach r,proto daemon libfacet face compile facetctl,$(ROOM_$(r)))): | $(GENERATED)
+
+define room_archive
+$(BUILD)/lib$(1)-room.a: $(ROOM_$(1))
+	@mkdir -p $(BUILD)
+	@rm -f $$@
+	ar rcs $$@ $$^
+endef
+$(foreach r,$(ROOMS),$(eval $(call room_archive,$(r))))
+
+$(BUILD)/facetd: $(BUILD)/obj/daemon/main.o $(call lib,daemon device kernels proto)
+	$(CC) $(LDFLAGS) $^ $(LIBS_daemon) -o $@
+$(BUILD)/obj/daemon/main.o: | $(GENERATED)
+
+$(BUILD)/facet-%: $(BUILD)/obj/daemon/helper/%.o $(call lib,daemon device kernels proto)
+	$(CC) $(LDFLAGS) $^ $(LIBS_daemon) -o $@
+
+$(BUILD)/libfacet.so: $(ROOM_libfacet) $(call lib,proto) host/libfacet/libfacet.map
+	$(CC) $(LDFLAGS) -shared -Wl,-soname,libfacet.so.0 -Wl,--version-script=host/libfacet/libfacet.map \
+		$(ROOM_libfacet) $(call lib,proto) -lprotobuf-c -lsodium -o $@
+	@ln -sf libfacet.so $(BUILD)/libfacet.so.0
+
+$(BUILD)/libfacet-face.so: $(ROOM_face) $(BUILD)/libfacet.so
+	$(CC) $(LDFLAGS) -shared -Wl,-soname,libfacet-face.so.0 $(ROOM_face) -L$(BUILD) -lfacet \
+		-ljpeg -lpng -lexif -lm -o $@
+	@ln -sf libfacet-face.so $(BUILD)/libfacet-face.so.0
+
+$(BUILD)/facetctl: $(call lib,facetctl face compile libfacet kernels proto)
+	$(CC) $(LDFLAGS) $^ $(LIBS_host) -o $@
+
+# ---- tests: tests/ROOM/test_*.c are Check programs, tests/ROOM/test_*.sh are scripts ------------
+TEST_ROOMS := kernels proto device gallery model daemon libfacet face compile e2e
+test_programs = $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/$(1)/test_*.c))
+test_scripts  = $(wildcard tests/$(1)/test_*.sh)
+
+USES_kernels  := kernels
+USES_proto    := proto
+USES_device   := device kernels
+USES_gallery  := daemon device kernels proto
+USES_model    := daemon device kernels proto compile
+USES_daemon   := daemon device kernels proto
+USES_libfacet := libfacet proto
+USES_face     := face libfacet proto
+USES_compile  := compile kernels proto
+USES_e2e      := libfacet proto
+
+define test_room
+$(BUILD)/tests/$(1)/test_%: $(BUILD)/obj/tests/$(1)/test_%.o $(patsubst tests/%.c,$(BUILD)/obj/tests/%.o,$(filter-out tests/$(1)/test_%.c,$(wildcard tests/$(1)/*.c))) $(call lib,$(USES_$(1)))
+	@mkdir -p $$(@D)
+	$$(CC) $$(LDFLAGS) $$^ -lcheck -lsubunit -lrt $$(LIBS_daemon) $$(LIBS_host) -o $$@
+$(patsubst tests/%.c,$(BUILD)/obj/tests/%.o,$(wildcard tests/$(1)/*.c)): | $(GENERATED)
+.PHONY: check-$(1) tests-$(1)
+tests-$(1): $(call test_programs,$(1))
+check-$(1): tests-$(1) $(if $(call test_scripts,$(1)),all)
+	@BUILD=$(BUILD) tests/run $(1)
+endef
+$(foreach r,$(TEST_ROOMS),$(eval $(call test_room,$(r))))
+
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
+.SECONDARY:
