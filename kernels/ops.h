@@ -166,9 +166,11 @@ int op_dequantize_check(const struct op_dequantize *p);
 
 /* ---- templates ------------------------------------------------------------------------------
  * A float template becomes an int8 row: step = max|x| / 127 (single precision divide),
- * q[i] = (int)rne(x[i] / step). A zero, NaN or infinite vector is refused (-EINVAL).
+ * q[i] = (int)rne(x[i] / step). Refused (-EINVAL): a vector with a NaN or an infinity, and a zero
+ * vector, which is one whose step is below FLT_MIN (a denormal step would not keep |q| <= 127).
  * row scale for cosine: (float)(1 / sqrt((double)sum q^2)).
- * Float16 conversions round to nearest even; a value past the float16 range becomes infinity.
+ * Float16 conversions round to nearest even; a value past the float16 range becomes infinity, a NaN
+ * stays a NaN of the same sign and leading payload, made quiet.
  */
 int op_quantize_row(const float *x, uint32_t dim, int8_t *q, float *step);
 float op_cosine_scale(const int8_t *q, uint32_t dim);
@@ -188,7 +190,9 @@ float op_cosine_scale(const int8_t *q, uint32_t dim);
  *
  * Order: larger s, then lower id: a total order, so no answer depends on shards, threads, batch or
  * device. A row counts if row < query.rows, born <= epoch < died, (tags & mask) == value and
- * s >= limit. By subject, a subject scores its best template. NaN never arises from legal input.
+ * s >= limit. By subject, a subject scores its best template (of equal ones the lowest id). Scales
+ * are in [0, 2^60], biases in [0, 2^120], q_mul in [0, 2^40], so NaN never arises from legal input;
+ * a row whose score is NaN all the same counts nowhere.
  */
 #define SEARCH_TILE_ROWS 16u
 #define SEARCH_DIM_MAX 1024u
@@ -232,11 +236,14 @@ struct search_hit {
 
 /* The best k of one query so far, opaque; made for k and by_subject. See kernels/search_list.c. */
 struct search_list;
-struct search_list *search_list_create(uint32_t k, bool by_subject);
+struct search_list *search_list_create(uint32_t k, bool by_subject); /* NULL: no memory or bad k */
 void search_list_free(struct search_list *list);
+/* Empties it; k is at most the one it was created for. */
 void search_list_reset(struct search_list *list, uint32_t k, bool by_subject);
 /* The score a candidate must reach (>=) to have a chance; -INFINITY until k are held. */
 float search_list_limit(const struct search_list *list);
+/* At exactly that score a candidate also needs a lower id than this; UINT64_MAX until k are held. */
+uint64_t search_list_limit_id(const struct search_list *list);
 void search_list_offer(struct search_list *list, const struct search_hit *hit);
 void search_list_merge(struct search_list *into, const struct search_list *from);
 /* Writes the hits best first, returns their number (<= k). The list stays as it is. */
@@ -249,6 +256,8 @@ static inline uint32_t search_padded_dim(uint32_t dim)
 
 int search_rows_check(const struct search_rows *rows);
 int search_query_check(const struct search_query *query, const struct search_rows *rows);
+/* Are scale and bias of these rows in range? Asked once when rows are written, not by a search. */
+int search_scales_check(const struct search_rows *rows, uint64_t row_begin, uint64_t row_end);
 
 /* Writes row r (dim int8 values in layout order) into the tiles; reads it back. */
 void search_put_row(const struct search_rows *rows, uint64_t r, const int8_t *x);
