@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A device: something that executes the ops of kernels/ops.h on buffers. The CPU is the device that
+ * is always there. All backends are one struct device_ops; nothing above knows which one it has.
+ *
+ * A batch is a list of commands, executed in order. device_submit() queues it and returns; the
+ * device's worker thread runs it and calls batch->done from that thread, exactly once, for a
+ * cancelled batch too. Whoever submits keeps the batch and all it points to alive until then.
+ */
+#ifndef FACET_DAEMON_DEVICE_DEVICE_H
+#define FACET_DAEMON_DEVICE_DEVICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "kernels/ops.h"
+
+struct device;
+struct device_buffer;
+
+/* ---- commands ------------------------------------------------------------------------------ */
+enum device_op {
+	DEVICE_ECHO,
+	DEVICE_SEARCH,
+	DEVICE_CONV2D,
+	DEVICE_GEMM,
+	DEVICE_POOL2D,
+	DEVICE_ADD,
+	DEVICE_TABLE,
+	DEVICE_CONCAT,
+	DEVICE_DEQUANTIZE,
+	DEVICE_FLOAT,
+	DEVICE_STRIDED,
+	DEVICE_JOIN,
+	DEVICE_COPY,
+	DEVICE_OPS
+};
+
+/* A range of a buffer; a NULL buffer is an absent operand. */
+struct device_span {
+	struct device_buffer *buffer;
+	uint64_t offset;
+	uint64_t bytes;
+};
+
+/* Weights and bias of one conv2d or gemm, packed for the device once. */
+struct device_weights;
+
+struct device_search {
+	const struct search_rows *rows;  /* host memory; */
+	struct device_buffer *resident;  /* the device's copy, NULL where it reads host memory (cpu) */
+	uint64_t tile_begin, tile_end;
+	const struct search_query *queries;
+	uint32_t count;                  /* <= SEARCH_BATCH_MAX */
+	struct search_list *const *lists; /* in and out: one a query */
+};
+
+#define DEVICE_INPUTS_MAX OP_CONCAT_MAX
+
+struct device_strided {
+	uint32_t rank, element_bytes; /* <= 6; 1 or 4 */
+	uint32_t extent[6];
+	int64_t stride[6]; /* in elements of the input */
+	uint64_t offset;
+};
+
+struct device_join {
+	uint64_t outer;
+	uint32_t inputs, element_bytes;
+	uint64_t inner[DEVICE_INPUTS_MAX];
+};
+
+struct device_command {
+	enum device_op op;
+	union {
+		struct device_search search;
+		struct op_conv2d conv2d;
+		struct op_gemm gemm;
+		struct op_pool2d pool2d;
+		struct op_add add;
+		struct op_table table;
+		struct op_concat concat;
+		struct op_dequantize dequantize;
+		struct op_float float_op;
+		struct device_strided strided;
+		struct device_join join;
+	};
+	const struct device_weights *weights; /* conv2d, gemm */
+	struct device_span in[DEVICE_INPUTS_MAX]; /* x [, residual] | a, b | inputs of concat, join */
+	struct device_span tables[DEVICE_INPUTS_MAX]; /* table, concat */
+	struct device_span out;
+};
+
+struct device_batch {
+	const struct device_command *commands;
+	uint32_t count;
+	uint64_t trace; /* for logs */
+	void (*done)(struct device_batch *batch); /* on the worker thread */
+	void *user;
+	/* results */
+	int error;            /* 0, -ECANCELED, -EIO, -EINVAL, -ENOMEM */
+	uint32_t error_index; /* of the command that failed */
+	uint64_t device_ns;   /* time on the device */
+	/* the device's own */
+	struct device_batch *next;
+	bool cancelled;
+};
+
+/* ---- the table of a backend ------------------------------------------------------------------ */
+struct device_caps {
+	char name[32];   /* cpu0 */
+	char detail[96]; /* avx512vnni, 2 threads */
+	uint64_t ops;    /* bit (1 << device_op) */
+	uint64_t memory_bytes;
+	uint32_t alignment;
+	uint32_t batch_max; /* queries of one search */
+	int priority;       /* the cpu has the lowest */
+	bool reads_host_memory;
+};
+
+struct device_stats {
+	uint64_t batches, commands, failed, cancelled, busy_ns;
+	uint32_t queued;
+};
+
+struct device_config {
+	uint32_t threads;  /* cpu: 0 = one a processor of the affinity mask */
+	uint32_t queue;    /* batches that may wait; 0 = 1,024 */
+	const char *pin;   /* cpu list such as "0" or "0-3", NULL for no pinning */
+	const char *isa;   /* NULL: FACET_CPU_ISA or the best */
+};
+
+struct device_ops {
+	const char *kind; /* cpu, opencl, xrt, drm, fault */
+	int (*probe)(const struct device_config *config, struct device **device);
+	void (*caps)(const struct device *device, struct device_caps *caps);
+	int (*buffer_create)(struct device *device, uint64_t bytes, struct device_buffer **buffer);
+	/* The caller's memory, used in place; it outlives the buffer. */
+	int (*buffer_import)(struct device *device, void *memory, uint64_t bytes,
+			     struct device_buffer **buffer);
+	void *(*buffer_map)(struct device_buffer *buffer); /* host view, NULL if there is none */
+	int (*buffer_write)(struct device_buffer *buffer, uint64_t offset, const void *data,
+			    uint64_t bytes);
+	int (*buffer_read)(struct device_buffer *buffer, uint64_t offset, void *data,
+			   uint64_t bytes);
+	void (*buffer_free)(struct device_buffer *buffer);
+	int (*weights_conv2d)(struct device *device, const struct op_conv2d *op, const int8_t *w,
+			      const int32_t *bias, struct device_weights **weights);
+	int (*weights_gemm)(struct device *device, const struct op_gemm *op, const int8_t *b,
+			    const int32_t *bias, struct device_weights **weights);
+	void (*weights_free)(struct device_weights *weights);
+	int (*submit)(struct device *device, struct device_batch *batch);
+	/* Not yet begun: it is dropped; else it ends at the next command. done() is called anyway. */
+	void (*cancel)(struct device *device, struct device_batch *batch);
+	int (*reset)(struct device *device);
+	void (*stats)(const struct device *device, struct device_stats *stats);
+	void (*close)(struct device *device); /* ends the worker; nothing may be in flight */
+};
+
+extern const struct device_ops device_cpu;
+
+/* Every backend's struct device starts with its table. */
+struct device {
+	const struct device_ops *ops;
+};
+
+int device_open(const char *kind, const struct device_config *config, struct device **device);
+
+#endif

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A gallery: int8 templates of one space, durable in LMDB, searched from memory.
+ *
+ * Threads. Each open gallery owns one writer thread (load, enrol, delete, compaction: group commit)
+ * and one reader thread (export, subject pages, re-rank: anything that touches the disk to read).
+ * gallery_submit() hands a request to them and returns; request->done is called on that thread.
+ * The functions under "in memory" may be called from one other thread (the control thread) at any
+ * time; they take no lock that a writer holds across a system call.
+ *
+ * Durability. done() of an enrol or delete with error 0 means: on disk, synced, and visible to
+ * every snapshot taken from now on. kill -9 or power loss at any moment loses nothing acknowledged.
+ *
+ * Disk. ROOT/galleries/NAME/ holds one LMDB environment (docs/operations.md, "Files"). A spawned
+ * checker walks it before the daemon opens it.
+ */
+#ifndef FACET_DAEMON_GALLERY_GALLERY_H
+#define FACET_DAEMON_GALLERY_GALLERY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "kernels/ops.h"
+
+#define GALLERY_NAME_MAX 64     /* [a-z0-9][a-z0-9._-]*, bytes */
+#define GALLERY_SUBJECT_MAX 128 /* bytes of UTF-8, no control characters */
+#define GALLERY_SOURCE_MAX 128
+#define GALLERY_TEXT 200
+#define GALLERY_KEY_BYTES 16
+#define GALLERY_ID_MAX INT64_MAX
+
+struct gallery_space {
+	char name[GALLERY_NAME_MAX + 1];
+	uint8_t digest[32];
+	uint32_t dim;
+	enum search_metric metric;
+};
+
+struct gallery_spec {
+	struct gallery_space space;
+	char model[GALLERY_NAME_MAX + 1]; /* "" for bare vectors */
+	bool keep_int8_only;
+};
+
+enum gallery_state {
+	GALLERY_CHECKING,
+	GALLERY_LOADING,
+	GALLERY_READY,
+	GALLERY_READ_ONLY, /* searched, not written: the disk is low (text) */
+	GALLERY_FAILED,    /* text says what and what to do */
+};
+
+struct gallery_status {
+	enum gallery_state state;
+	uint32_t percent;
+	char text[GALLERY_TEXT];
+	uint64_t templates, subjects, epoch;
+	uint64_t resident_bytes, disk_bytes;
+	uint64_t commits, fsync_ns; /* totals, for the metrics */
+};
+
+struct gallery;
+
+/* Options of the process, the same for all galleries. */
+struct gallery_config {
+	const char *root;              /* the state directory */
+	const char *checker;           /* path of facet-gallery-check */
+	uint64_t disk_reserve;         /* read-only below this many free bytes; 0 = 256 MiB */
+	uint32_t purge_seconds;        /* deleted records leave the file within; 0 = 86,400 */
+	const uint8_t *key;            /* 32 bytes: encryption at rest; NULL for none */
+	void (*changed)(struct gallery *gallery, void *user); /* a state changed; any thread */
+	void *user;
+};
+
+int gallery_create(const struct gallery_config *config, const char *name,
+		   const struct gallery_spec *spec, char text[GALLERY_TEXT]);
+/* Names of the galleries on disk, NULL-terminated; gallery_names_free(). */
+int gallery_names(const struct gallery_config *config, char ***names);
+void gallery_names_free(char **names);
+/* Starts checking and loading; returns at once. A gallery that fails stays, in GALLERY_FAILED. */
+int gallery_open(const struct gallery_config *config, const char *name, struct gallery **gallery);
+void gallery_close(struct gallery *gallery); /* ends its threads after the requests they hold */
+/* The gallery is closed. Removes its files. */
+int gallery_remove(const struct gallery_config *config, const char *name);
+
+const char *gallery_name(const struct gallery *gallery);
+const struct gallery_spec *gallery_spec(const struct gallery *gallery); /* NULL until checked */
+void gallery_status(const struct gallery *gallery, struct gallery_status *status);
+
+/* ---- in memory ----------------------------------------------------------------------------------
+ * A snapshot fixes what a search sees: rows, an epoch and a high-water mark. While it is held no
+ * slot it can see is reused. Release it when the search has ended.
+ */
+struct gallery_snapshot {
+	const struct search_rows *rows;
+	uint32_t epoch;
+	uint64_t row_count;  /* high-water mark */
+	uint64_t generation; /* private */
+};
+
+int gallery_snapshot(struct gallery *gallery, struct gallery_snapshot *snapshot); /* -EAGAIN not ready */
+void gallery_release(struct gallery *gallery, struct gallery_snapshot *snapshot);
+
+/* A query ready to be searched. The float probe is kept for re-rank by the caller. */
+struct gallery_probe {
+	int8_t x[SEARCH_DIM_MAX]; /* rotated, quantized, in layout order */
+	float q_scale;            /* reply = score(s) by metric: see gallery_score() */
+	float q_norm2;            /* L2: |q|^2 * step^2 */
+};
+
+/* Rotates and quantizes. -EINVAL: NaN, infinite or zero vector. int8 probes count as step 1. */
+int gallery_probe_f32(const struct gallery *gallery, const float *x, struct gallery_probe *probe);
+int gallery_probe_s8(const struct gallery *gallery, const int8_t *x, struct gallery_probe *probe);
+/* The score users see (cosine, dot, squared distance) of an s, and the smallest s that passes a
+ * threshold on it, exactly. */
+float gallery_score(const struct gallery *gallery, const struct gallery_probe *probe, float s);
+float gallery_limit(const struct gallery *gallery, const struct gallery_probe *probe,
+		    float threshold);
+/* Fills x, q_mul, epoch, rows of a query (k, limit, tags, by_subject are the caller's). */
+void gallery_query(const struct gallery *gallery, const struct gallery_probe *probe,
+		   const struct gallery_snapshot *snapshot, struct search_query *query);
+
+/* The name behind a hit's subject index, valid while the snapshot is held. */
+const char *gallery_subject(const struct gallery *gallery, uint32_t subject);
+/* 1:1: the best of the subject's live templates. -ENOENT: no such subject. */
+int gallery_verify(const struct gallery *gallery, const struct gallery_snapshot *snapshot,
+		   const char *subject, const struct gallery_probe *probe, struct search_hit *best);
+
+/* ---- requests -------------------------------------------------------------------------------- */
+enum gallery_kind {
+	GALLERY_ENROL,
+	GALLERY_DELETE_TEMPLATES,
+	GALLERY_DELETE_SUBJECT,
+	GALLERY_SUBJECTS, /* a page of subjects */
+	GALLERY_SUBJECT,  /* one subject's templates */
+	GALLERY_EXPORT,   /* a page of records */
+	GALLERY_RERANK,   /* scores of hits by the originals */
+	GALLERY_COMPACT,
+};
+
+struct gallery_record {
+	uint64_t id, tags, epoch;
+	char subject[GALLERY_SUBJECT_MAX + 1];
+	char source[GALLERY_SOURCE_MAX + 1];
+};
+
+struct gallery_request {
+	enum gallery_kind kind;
+	void (*done)(struct gallery_request *request);
+	void *user;
+
+	/* enrol: count vectors, [count][dim]; subjects and sources have count entries or 1 (or 0
+	 * sources). All of it stays alive until done. */
+	uint32_t count;
+	const float *f32;   /* one of these two */
+	const int8_t *s8;
+	const char *const *subjects;
+	uint32_t subject_count;
+	const char *const *sources;
+	uint32_t source_count;
+	const uint64_t *tags; /* or NULL */
+	uint64_t *ids;        /* enrol: in (0 = number it) and out, never NULL; delete: in */
+	bool has_key;
+	uint8_t key[GALLERY_KEY_BYTES]; /* enrol and deletes: a replay gives the first answer */
+	bool dry_run;                   /* deletes: count only */
+
+	/* delete subject, subject */
+	char subject[GALLERY_SUBJECT_MAX + 1];
+
+	/* pages: from cursor on, at most limit; records and vectors are the reader's, freed by
+	 * gallery_request_clear() */
+	uint64_t cursor;
+	uint32_t limit;
+
+	/* rerank: the float probe and hits in, scores (double dot of unit originals, cosine; squared
+	 * distance for L2) out, hits then in order of score */
+	const float *probe;
+	struct search_hit *hits;
+	double *scores;
+
+	/* results */
+	int error; /* -EINVAL, -EEXIST (duplicate id), -ENOENT, -EROFS, -ENOSPC, -EIO, -ENOMEM, -EAGAIN */
+	char text[GALLERY_TEXT];
+	uint64_t templates, subjects_out, epoch;
+	bool replayed, more;
+	struct gallery_record *records;
+	uint32_t *subject_templates; /* GALLERY_SUBJECTS: templates of each */
+	uint32_t record_count;
+	float *vectors; /* export: [record_count][dim], originals, or rows * step */
+
+	struct gallery_request *next; /* the gallery's own */
+};
+
+int gallery_submit(struct gallery *gallery, struct gallery_request *request); /* -EAGAIN: queue full */
+void gallery_request_clear(struct gallery_request *request);
+
+/* ---- spaces: thresholds by false-match rate, durable (ROOT/catalog) ------------------------------ */
+struct gallery_threshold {
+	double fmr;
+	float score;
+	uint64_t impostor_pairs;
+};
+
+struct gallery_catalog;
+int gallery_catalog_open(const char *root, struct gallery_catalog **catalog);
+void gallery_catalog_close(struct gallery_catalog *catalog);
+/* Replaces all thresholds of the space; count <= 64, rising fmr. Synced when it returns. */
+int gallery_catalog_set(struct gallery_catalog *catalog, const uint8_t digest[32],
+			const struct gallery_threshold *thresholds, uint32_t count);
+/* Number written to thresholds (<= max), 0 if the space has none. */
+int gallery_catalog_get(struct gallery_catalog *catalog, const uint8_t digest[32],
+			struct gallery_threshold *thresholds, uint32_t max);
+
+#endif
