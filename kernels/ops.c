@@ -161,7 +161,8 @@ static bool covers(uint32_t size, uint32_t before, uint32_t k, uint32_t stride, 
 
 int op_pool2d_check(const struct op_pool2d *p)
 {
-	const uint32_t positive[] = {p->n, p->h, p->w, p->c, p->kh, p->kw, p->stride_h, p->stride_w};
+	const uint32_t positive[] = {p->n,  p->h,  p->w,	p->c,
+				     p->kh, p->kw, p->stride_h, p->stride_w};
 	uint32_t oh, ow;
 
 	for (size_t i = 0; i < sizeof(positive) / sizeof(positive[0]); i++)

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the tables of dispatch.c are made of. Signatures and contracts: struct cpu_kernels. */
+#ifndef FACET_KERNELS_CPU_ISA_H
+#define FACET_KERNELS_CPU_ISA_H
+
+#include "kernels/cpu/cpu.h"
+
+size_t cpu_conv2d_packed_bytes_portable(const struct op_conv2d *p);
+int cpu_conv2d_pack_portable(const struct op_conv2d *p, const int8_t *w, const int32_t *bias,
+			     void *packed);
+size_t cpu_conv2d_scratch_bytes_portable(const struct op_conv2d *p);
+int cpu_conv2d_portable(const struct op_conv2d *p, const void *packed, const int8_t *x,
+			const int8_t *residual, void *y, uint32_t row_begin, uint32_t row_end,
+			void *scratch);
+size_t cpu_gemm_packed_bytes_portable(const struct op_gemm *p);
+int cpu_gemm_pack_portable(const struct op_gemm *p, const int8_t *b, const int32_t *bias,
+			   void *packed);
+size_t cpu_gemm_scratch_bytes_portable(const struct op_gemm *p);
+int cpu_gemm_portable(const struct op_gemm *p, const void *packed, const int8_t *a,
+		      const int8_t *residual, void *y, uint32_t row_begin, uint32_t row_end,
+		      void *scratch);
+
+int cpu_pool2d_portable(const struct op_pool2d *p, const int8_t *x, int8_t *y, uint32_t row_begin,
+			uint32_t row_end);
+int cpu_add_portable(const struct op_add *p, const int8_t *a, const int8_t *b, int8_t *y);
+int cpu_table_portable(const struct op_table *p, const int8_t *table, const int8_t *x, int8_t *y);
+int cpu_concat_portable(const struct op_concat *p, const int8_t *const *x,
+			const int8_t *const *tables, int8_t *y);
+int cpu_dequantize_portable(const struct op_dequantize *p, const int8_t *x, float *y);
+
+#endif
