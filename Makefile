@@ -130,5 +130,63 @@ check-$(1): tests-$(1) $(if $(call test_scripts,$(1)),all)
 endef
 $(foreach r,$(TEST_ROOMS),$(eval $(call test_room,$(r))))
 
+# ---- what a person asks for --------------------------------------------------------------------
+JOBS ?= $(shell nproc)
+
+deps:
+	@tools/deps build check
+
+# Packages may have been installed just now, so the real work is done by a second make.
+demo:
+	@tools/deps build && tools/deps --optional demo
+	@$(MAKE) --no-print-directory -j$(JOBS) all
+	@BUILD=$(BUILD) demo/run
+
+check:
+	@tools/deps build && tools/deps --optional check
+	@BUILD=$(BUILD) JOBS=$(JOBS) tests/run
+
+check-build: all $(foreach r,$(TEST_ROOMS),tests-$(r))
+
+check-long:
+	@$(MAKE) --no-print-directory -j$(JOBS) check-build
+	@BUILD=$(BUILD) JOBS=$(JOBS) FACET_LONG=1 tests/run
+
+# The same tests under AddressSanitizer and UndefinedBehaviorSanitizer.
+check-asan:
+	@tools/deps build check
+	@BUILD=$(BUILD)/asan JOBS=$(JOBS) SAN=address,undefined tests/run kernels proto device gallery model daemon libfacet face compile
+
+bench: all bench-programs
+	@BUILD=$(BUILD) tests/bench/run
+
+format:
+	clang-format -i $$(git ls-files '*.c' '*.h')
+
+lint:
+	@tools/lint
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/libexec/facet \
+		$(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include/facet \
+		$(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/share/man/man1 \
+		$(DESTDIR)$(PREFIX)/share/man/man3 $(DESTDIR)$(PREFIX)/share/man/man8
+	install -m 755 $(BUILD)/facetctl $(DESTDIR)$(PREFIX)/bin/
+	install -m 755 $(BUILD)/facetd $(DESTDIR)$(PREFIX)/sbin/
+	install -m 755 $(HELPERS) $(DESTDIR)$(PREFIX)/libexec/facet/
+	for l in libfacet libfacet-face; do \
+		install -m 755 $(BUILD)/$$l.so $(DESTDIR)$(PREFIX)/lib/$$l.so.0 && \
+		ln -sf $$l.so.0 $(DESTDIR)$(PREFIX)/lib/$$l.so; done
+	install -m 644 host/libfacet/facet.h host/face/face.h $(DESTDIR)$(PREFIX)/include/facet/
+	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' host/libfacet/facet.pc.in >$(DESTDIR)$(PREFIX)/lib/pkgconfig/facet.pc
+	for u in daemon/systemd/*; do \
+		sed 's|@PREFIX@|$(PREFIX)|' $$u >$(DESTDIR)$(PREFIX)/lib/systemd/system/$$(basename $$u); done
+	install -m 644 man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1/
+	install -m 644 man/*.3 $(DESTDIR)$(PREFIX)/share/man/man3/
+	install -m 644 man/*.8 $(DESTDIR)$(PREFIX)/share/man/man8/
+
+clean:
+	rm -rf $(BUILD)
+
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 .SECONDARY:
