@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The configuration file: sections of `key = value` (docs/facetd.conf.example has every key).
+ * A section or key that is not known is an error, as is a value out of its range: the text names
+ * file, line and remedy, and the caller keeps what it had.
+ */
+#ifndef FACET_DAEMON_NET_CONFIG_H
+#define FACET_DAEMON_NET_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define CONFIG_TEXT	   400
+#define CONFIG_NAME_MAX	   64
+#define CONFIG_LIST_MAX	   1024
+#define CONFIG_TENANTS_MAX 256
+
+struct config_grant {
+	char gallery[CONFIG_NAME_MAX + 1]; /* "*" for every gallery */
+	uint32_t rights;		   /* 0: the tenant's own */
+};
+
+struct config_tenant {
+	char name[CONFIG_NAME_MAX + 1];
+	uint32_t *uids, *gids;
+	uint32_t uid_count, gid_count;
+	uint32_t rights;
+	struct config_grant *grants;
+	uint32_t grant_count;
+	uint64_t weight;
+	uint64_t in_flight, mapped_bytes, rate; /* rate: requests a second, 0 for no bound */
+};
+
+struct config {
+	/* [daemon] */
+	char *socket, *state, *metrics, *log, *group, *key_file, *checker;
+	uint64_t drain_seconds;
+	uint64_t purge_seconds, disk_reserve;
+	/* [limits] */
+	uint64_t connections, queue, send_bytes, stall_seconds;
+	uint64_t batch, delay_us, slice_us;
+	uint64_t queries, vectors, raw_macs;
+	uint64_t in_flight, mapped_bytes, rate; /* of a tenant that states none */
+	/* [device cpu] */
+	uint64_t threads, device_queue;
+	char *pin, *isa;
+	/* [tenant NAME] */
+	struct config_tenant *tenants;
+	uint32_t tenant_count;
+};
+
+/* NULL path: the defaults. 0, or -EINVAL, -ENOENT, -ENOMEM ... with one line in text. */
+int config_load(const char *path, struct config **config, char text[CONFIG_TEXT]);
+void config_free(struct config *config);
+
+#endif
