@@ -3,9 +3,10 @@
  * A device: something that executes the ops of kernels/ops.h on buffers. The CPU is the device that
  * is always there. All backends are one struct device_ops; nothing above knows which one it has.
  *
- * A batch is a list of commands, executed in order. device_submit() queues it and returns; the
- * device's worker thread runs it and calls batch->done from that thread, exactly once, for a
- * cancelled batch too. Whoever submits keeps the batch and all it points to alive until then.
+ * A batch is a list of commands, executed in order. submit() queues it and returns; the device's
+ * worker thread runs batches in the order of their submission and calls batch->done from that
+ * thread, exactly once, for a cancelled batch too. Whoever submits keeps the batch and all it points
+ * to alive until then; done() may free it, and may submit again. Any thread may submit.
  */
 #ifndef FACET_DAEMON_DEVICE_DEVICE_H
 #define FACET_DAEMON_DEVICE_DEVICE_H
@@ -20,7 +21,7 @@ struct device_buffer;
 
 /* ---- commands ------------------------------------------------------------------------------ */
 enum device_op {
-	DEVICE_ECHO,
+	DEVICE_ECHO, /* out = in[0], or nothing at all where both are absent */
 	DEVICE_SEARCH,
 	DEVICE_CONV2D,
 	DEVICE_GEMM,
@@ -36,7 +37,11 @@ enum device_op {
 	DEVICE_OPS
 };
 
-/* A range of a buffer; a NULL buffer is an absent operand. */
+/*
+ * A range of a buffer; a NULL buffer is an absent operand. A span has exactly the bytes of its
+ * operand, an operand of 4-byte elements lies at a multiple of 4, and an output overlaps no input:
+ * anything else is -EINVAL in batch->error, and nothing outside the spans is ever touched.
+ */
 struct device_span {
 	struct device_buffer *buffer;
 	uint64_t offset;
@@ -57,16 +62,18 @@ struct device_search {
 
 #define DEVICE_INPUTS_MAX OP_CONCAT_MAX
 
+/* Gathers elements: out[i][j].. = in[0][offset + i * stride[0] + j * stride[1] ..]. */
 struct device_strided {
-	uint32_t rank, element_bytes; /* <= 6; 1 or 4 */
+	uint32_t rank, element_bytes; /* 1 .. 6; 1 or 4 */
 	uint32_t extent[6];
 	int64_t stride[6]; /* in elements of the input */
-	uint64_t offset;
+	uint64_t offset; /* in elements */
 };
 
+/* out[o] = in[0][o], in[1][o], .. : blocks of inner[i] elements, side by side. */
 struct device_join {
 	uint64_t outer;
-	uint32_t inputs, element_bytes;
+	uint32_t inputs, element_bytes; /* 1 .. DEVICE_INPUTS_MAX; 1 or 4 */
 	uint64_t inner[DEVICE_INPUTS_MAX];
 };
 
@@ -144,13 +151,17 @@ struct device_ops {
 	int (*buffer_read)(struct device_buffer *buffer, uint64_t offset, void *data,
 			   uint64_t bytes);
 	void (*buffer_free)(struct device_buffer *buffer);
+	/* Packed copies: w and bias may go, the scales that op->q points to may not. A command using
+	 * them has the same op but for n (m of a GEMM) and q. */
 	int (*weights_conv2d)(struct device *device, const struct op_conv2d *op, const int8_t *w,
 			      const int32_t *bias, struct device_weights **weights);
 	int (*weights_gemm)(struct device *device, const struct op_gemm *op, const int8_t *b,
 			    const int32_t *bias, struct device_weights **weights);
 	void (*weights_free)(struct device_weights *weights);
+	/* 0; -EAGAIN: the queue is full, done() will not be called. Wakes the worker only if it sleeps. */
 	int (*submit)(struct device *device, struct device_batch *batch);
-	/* Not yet begun: it is dropped; else it ends at the next command. done() is called anyway. */
+	/* Not yet begun: it is dropped; else it ends at the next command. done() is called anyway, in
+	 * the batch's turn. The batch must not be done yet, or still be in the caller's hands. */
 	void (*cancel)(struct device *device, struct device_batch *batch);
 	int (*reset)(struct device *device);
 	void (*stats)(const struct device *device, struct device_stats *stats);
@@ -164,6 +175,22 @@ struct device {
 	const struct device_ops *ops;
 };
 
+/* -ENODEV: no such kind, or the machine has none. */
 int device_open(const char *kind, const struct device_config *config, struct device **device);
+
+/* ---- completions -----------------------------------------------------------------------------
+ * The way from worker threads to the thread that waits in poll: device_completions_push() in done(),
+ * device_completions_take() when the descriptor is readable. The eventfd is written once for all
+ * batches that come between two takes, so register it edge-triggered (EPOLLET) and never read it:
+ * a take in one go then costs no system call.
+ */
+struct device_completions;
+int device_completions_create(struct device_completions **completions);
+void device_completions_free(struct device_completions *completions);
+int device_completions_fd(const struct device_completions *completions);
+/* Any thread. The batch is the taker's from here on. */
+void device_completions_push(struct device_completions *completions, struct device_batch *batch);
+/* One thread. All that were pushed, first pushed first, linked by next; NULL when there are none. */
+struct device_batch *device_completions_take(struct device_completions *completions);
 
 #endif
