@@ -130,6 +130,14 @@ check-$(1): tests-$(1) $(if $(call test_scripts,$(1)),all)
 endef
 $(foreach r,$(TEST_ROOMS),$(eval $(call test_room,$(r))))
 
+# ---- benches: tests/bench/bench_*.c are programs over the kernels; the other files are theirs -----
+BENCH_PARTS := $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out tests/bench/bench_%.c,$(wildcard tests/bench/*.c)))
+.PHONY: bench-programs
+bench-programs: $(patsubst tests/%.c,$(BUILD)/%,$(wildcard tests/bench/bench_*.c))
+$(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(BENCH_PARTS) $(call lib,kernels)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) $^ -lm -o $@
+
 # ---- what a person asks for --------------------------------------------------------------------
 JOBS ?= $(shell nproc)
 

@@ -21,4 +21,45 @@ int cpu_search_portable(const struct search_rows *rows, uint64_t tile_begin, uin
 /* Enough for every instruction set; the buffer is to be 64-byte aligned. */
 size_t cpu_search_scratch_bytes(uint32_t dim, uint32_t queries);
 
+/* ---- shared by the instruction sets ---- */
+
+#define CPU_SEARCH_DOTS 32 /* accumulators of 16 rows a kernel may leave in dots */
+
+/* One call, at the start of its scratch buffer. */
+struct cpu_search {
+	_Alignas(64) int32_t dots[CPU_SEARCH_DOTS][SEARCH_TILE_ROWS];
+	int32_t start[SEARCH_BATCH_MAX]; /* -128 * sum(x): what the + 128 of the rows adds */
+	/* What s must reach, and at s == limit the highest id that may still get in. */
+	float limit[SEARCH_BATCH_MAX];
+	uint64_t limit_id[SEARCH_BATCH_MAX];
+	float q_mul[SEARCH_BATCH_MAX];
+	const struct search_rows *rows;
+	const struct search_query *queries;
+	struct search_list *const *lists;
+	const float *scale; /* NULL: 1 */
+	const float *bias;  /* NULL: no q_mul and bias */
+	uint32_t count;
+	uint32_t groups;	       /* of 4 dimensions */
+	uint32_t head_groups;	       /* the first of them, in head_tiles */
+	_Alignas(64) uint8_t packed[]; /* queries in the kernel's order, 2 bytes a dimension */
+};
+
+/* Checks the call and fills everything but packed. */
+int cpu_search_begin(struct cpu_search *call, const struct search_rows *rows, uint64_t tile_begin,
+		     uint64_t tile_end, const struct search_query *queries, uint32_t count,
+		     struct search_list *const *lists);
+
+/* Dimensions 4 * group .. + 3 of a query, zero past dim. */
+void cpu_search_query_group(const struct cpu_search *call, uint32_t query, uint32_t group,
+			    int8_t out[4]);
+
+/* Line `group` of a tile: 16 rows of 4 dimensions. */
+const uint8_t *cpu_search_line(const struct cpu_search *call, uint64_t tile, uint32_t group);
+
+/* Offers a row that counts and is known to reach the query's limit; updates the limit. */
+void cpu_search_offer(struct cpu_search *call, uint32_t query, uint64_t row, float s);
+
+/* Scores 16 dots of one query and offers the rows that count. */
+void cpu_search_tile(struct cpu_search *call, uint32_t query, uint64_t tile, const int32_t *dots);
+
 #endif

@@ -8,8 +8,8 @@
 #include <sys/mman.h>
 #include <time.h>
 
-#define READ_BYTES (1ul << 30)
-#define HUGE_PAGE (2ul << 20)
+#define READ_BYTES  (1ul << 30)
+#define HUGE_PAGE   (2ul << 20)
 #define SAMPLES_MAX 256
 #define VNNI_ROUNDS 1000000L
 
@@ -49,6 +49,39 @@ AVX512 static uint64_t read_lines(const char *p, size_t n, size_t ahead)
 	return (uint64_t)_mm512_reduce_or_epi64(a);
 }
 
+/* The same, prefetched into the second cache only. */
+AVX512 static uint64_t read_lines_l2(const char *p, size_t n, size_t ahead)
+{
+	__m512i a = _mm512_setzero_si512(), b = a, c = a, d = a;
+
+	for (size_t i = 0; i < n; i += 256) {
+		for (int j = 0; j < 4; j++)
+			_mm_prefetch(p + i + ahead + j * 64, _MM_HINT_T1);
+		a = _mm512_or_si512(a, _mm512_load_si512(p + i));
+		b = _mm512_or_si512(b, _mm512_load_si512(p + i + 64));
+		c = _mm512_or_si512(c, _mm512_load_si512(p + i + 128));
+		d = _mm512_or_si512(d, _mm512_load_si512(p + i + 192));
+	}
+	a = _mm512_or_si512(_mm512_or_si512(a, b), _mm512_or_si512(c, d));
+	return (uint64_t)_mm512_reduce_or_epi64(a);
+}
+
+/* One chain of dependent steps of four cycles: a slower walk leaves the hardware's prefetcher
+ * further ahead, which on some processors reads faster. */
+AVX512 static uint64_t read_chain(const char *p, size_t n, size_t ahead)
+{
+	__m512i a = _mm512_setzero_si512(), b = _mm512_set1_epi32(0x01010101);
+
+	for (size_t i = 0; i < n; i += 64) {
+		__m512i line = _mm512_load_si512(p + i);
+
+		if (ahead)
+			_mm_prefetch(p + i + ahead, _MM_HINT_T1);
+		__asm__ volatile("vpdpbusd %2, %1, %0" : "+v"(a) : "v"(line), "v"(b));
+	}
+	return (uint64_t)_mm512_reduce_or_epi64(a);
+}
+
 /* Pages of 4 KiB side by side, four at a time: more streams for the hardware's prefetcher. */
 AVX512 static uint64_t read_streams(const char *p, size_t n, size_t ahead)
 {
@@ -80,6 +113,11 @@ static const struct {
 	{"lines, prefetch 2 KiB", read_lines, 2048, 1},
 	{"lines, prefetch 4 KiB", read_lines, 4096, 1},
 	{"lines, prefetch 8 KiB", read_lines, 8192, 1},
+	{"lines, prefetch 1 KiB to L2", read_lines_l2, 1024, 1},
+	{"lines, prefetch 4 KiB to L2", read_lines_l2, 4096, 1},
+	{"chain", read_chain, 0, 1},
+	{"chain, prefetch 1 KiB to L2", read_chain, 1024, 1},
+	{"chain, prefetch 4 KiB to L2", read_chain, 4096, 1},
 	{"4 streams", read_streams, 0, 1},
 	{"4 streams, prefetch 16 KiB", read_streams, 16384, 1},
 };
@@ -155,10 +193,11 @@ void limits_free(struct limits *l)
 	free(l);
 }
 
-#define SIXTEEN(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15)
+#define SIXTEEN(X)                                                                                 \
+	X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15)
 #define CHAIN(i) __m512i c##i = _mm512_set1_epi32(i);
-#define STEP(i) __asm__ volatile("vpdpbusd %2, %1, %0" : "+v"(c##i) : "v"(a), "v"(b));
-#define FOLD(i) sum = _mm512_add_epi32(sum, c##i);
+#define STEP(i)	 __asm__ volatile("vpdpbusd %2, %1, %0" : "+v"(c##i) : "v"(a), "v"(b));
+#define FOLD(i)	 sum = _mm512_add_epi32(sum, c##i);
 
 AVX512 static uint64_t vnni_rounds(long rounds)
 {
@@ -178,8 +217,7 @@ static void sample_vnni(struct limits *l)
 	double start = limits_cpu_seconds();
 
 	l->sink += vnni_rounds(VNNI_ROUNDS);
-	l->vnni[l->samples] =
-		16.0 * 64 * 2 * VNNI_ROUNDS / (limits_cpu_seconds() - start) * 1e-9;
+	l->vnni[l->samples] = 16.0 * 64 * 2 * VNNI_ROUNDS / (limits_cpu_seconds() - start) * 1e-9;
 }
 
 void limits_sample(struct limits *l)
@@ -193,8 +231,7 @@ void limits_sample(struct limits *l)
 			continue;
 		start = limits_cpu_seconds();
 		l->sink += loops[i].loop(l->buffer, READ_BYTES, loops[i].ahead);
-		l->read[i][l->samples] =
-			(double)READ_BYTES / (limits_cpu_seconds() - start) * 1e-9;
+		l->read[i][l->samples] = (double)READ_BYTES / (limits_cpu_seconds() - start) * 1e-9;
 	}
 	if (l->avx512)
 		sample_vnni(l);

@@ -15,7 +15,7 @@ struct limits *limits_create(void); /* NULL: no memory */
 void limits_free(struct limits *l);
 void limits_sample(struct limits *l);
 
-double limits_read_gbs(const struct limits *l);  /* 10^9 bytes a second */
+double limits_read_gbs(const struct limits *l);	 /* 10^9 bytes a second */
 double limits_vnni_gops(const struct limits *l); /* 10^9 multiplies and adds; 0 without VNNI */
 const char *limits_read_name(const struct limits *l);
 

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Search with vpdpbusd: one tile of 16 rows against up to 24 queries at a time, an accumulator a
+ * query. Tiles are read as one stream, prefetched a little ahead of the hardware; a tile stays in
+ * the nearest cache while the other groups of queries run over it. Scores are compared in registers;
+ * only a tile with a hit leaves its dots in memory for the slow path.
+ *
+ * The accumulators have names and the multiply-add is written in assembly, because GCC 12 puts
+ * arrays of them on the stack.
+ */
+#include "kernels/cpu/search.h"
+
+#include <immintrin.h>
+
+#define QUERIES 24
+#define EACH(X)                                                                                    \
+	X(0)                                                                                       \
+	X(1)                                                                                       \
+	X(2)                                                                                       \
+	X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15) X(16) X(17) X(18)   \
+		X(19) X(20) X(21) X(22) X(23)
+#define AHEAD	     1024 /* bytes */
+#define SCORES_AHEAD 4	  /* tiles */
+
+/* Lines of the head, or of the tail, of a tile. */
+struct span {
+	const uint8_t *lines;
+	size_t bytes;
+};
+
+struct tile {
+	struct span head, tail;
+	uint64_t number;
+};
+
+#define ADD_PRODUCTS(sum, line, x) __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(line), "v"(x))
+
+static inline __m512 scale_of(const struct cpu_search *call, uint64_t tile)
+{
+	if (!call->scale)
+		return _mm512_set1_ps(1.0f); /* exact: the score is the dot */
+	return _mm512_loadu_ps(call->scale + tile * SEARCH_TILE_ROWS);
+}
+
+static inline __m512 score(__m512i dots, __m512 scale)
+{
+	return _mm512_mul_ps(_mm512_cvtepi32_ps(dots), scale);
+}
+
+static inline __m512 score_l2(__m512i dots, __m512 scale, float q_mul, __m512 bias)
+{
+	return _mm512_sub_ps(_mm512_mul_ps(score(dots, scale), _mm512_set1_ps(q_mul)), bias);
+}
+
+/*
+ * The dots of n queries, first .. first + n - 1, with a tile. True if any score reaches its query's
+ * limit; then all dots are in call->dots.
+ */
+static inline __attribute__((always_inline)) bool scan(struct cpu_search *call,
+						       const struct tile *tile, uint32_t first,
+						       const int32_t *x, const uint32_t n)
+{
+	const float *limit = call->limit + first;
+	const float *q_mul = call->q_mul + first;
+	__mmask16 hits = 0;
+	__m512 scale;
+
+#define BEGIN(i) __m512i dots##i = _mm512_set1_epi32(call->start[first + (i < n ? i : 0)]);
+	EACH(BEGIN)
+	for (const struct span *span = &tile->head; span <= &tile->tail; span++)
+		for (size_t at = 0; at < span->bytes; at += 64, x += n) {
+			__m512i line = _mm512_load_si512(span->lines + at);
+
+			_mm_prefetch((const char *)((uintptr_t)span->lines + at + AHEAD),
+				     _MM_HINT_T1);
+#define STEP(i)                                                                                    \
+	if (i < n) {                                                                               \
+		__m512i xs = _mm512_set1_epi32(x[i]);                                              \
+		ADD_PRODUCTS(dots##i, line, xs);                                                   \
+	}
+			EACH(STEP)
+		}
+	scale = scale_of(call, tile->number);
+#define COMPARE(i)                                                                                 \
+	if (i < n)                                                                                 \
+		hits |= _mm512_cmp_ps_mask(score(dots##i, scale), _mm512_set1_ps(limit[i]),        \
+					   _CMP_GE_OQ);
+#define COMPARE_L2(i)                                                                              \
+	if (i < n)                                                                                 \
+		hits |= _mm512_cmp_ps_mask(score_l2(dots##i, scale, q_mul[i], bias),               \
+					   _mm512_set1_ps(limit[i]), _CMP_GE_OQ);
+	if (call->bias) {
+		__m512 bias = _mm512_loadu_ps(call->bias + tile->number * SEARCH_TILE_ROWS);
+
+		EACH(COMPARE_L2)
+	} else {
+		EACH(COMPARE)
+	}
+	if (__builtin_expect(!hits, 1))
+		return false;
+#define KEEP(i)                                                                                    \
+	if (i < n)                                                                                 \
+		_mm512_store_si512(call->dots[i], dots##i);
+	EACH(KEEP)
+	return true;
+}
+
+typedef bool (*scan_fn)(struct cpu_search *call, const struct tile *tile, uint32_t first,
+			const int32_t *x);
+
+#define SCAN(i)                                                                                    \
+	static bool scan_##i(struct cpu_search *call, const struct tile *tile, uint32_t first,     \
+			     const int32_t *x)                                                     \
+	{                                                                                          \
+		return scan(call, tile, first, x, i + 1);                                          \
+	}
+EACH(SCAN)
+
+#define NAME(i) scan_##i,
+static const scan_fn scans[QUERIES] = {EACH(NAME)};
+
+/* ---- hits ---- */
+
+/* Which of a tile's rows, of those in mask, count for the query. */
+static __mmask16 rows_that_count(const struct search_rows *rows, const struct search_query *query,
+				 uint64_t tile, __mmask16 mask)
+{
+	uint64_t row = tile * SEARCH_TILE_ROWS;
+	__m512i epoch = _mm512_set1_epi32((int32_t)query->epoch);
+	__m512i tag_mask = _mm512_set1_epi64((int64_t)query->tag_mask);
+	__m512i tag_value = _mm512_set1_epi64((int64_t)query->tag_value);
+	__mmask8 low, high;
+
+	if (row >= query->rows)
+		return 0;
+	if (query->rows - row < SEARCH_TILE_ROWS)
+		mask &= (__mmask16)((1u << (query->rows - row)) - 1);
+	mask = _mm512_mask_cmple_epu32_mask(mask, _mm512_maskz_loadu_epi32(mask, rows->born + row),
+					    epoch);
+	mask = _mm512_mask_cmplt_epu32_mask(mask, epoch,
+					    _mm512_maskz_loadu_epi32(mask, rows->died + row));
+	low = (__mmask8)mask;
+	high = (__mmask8)(mask >> 8);
+	low = _mm512_mask_cmpeq_epi64_mask(
+		low, _mm512_and_si512(_mm512_maskz_loadu_epi64(low, rows->tags + row), tag_mask),
+		tag_value);
+	high = _mm512_mask_cmpeq_epi64_mask(
+		high,
+		_mm512_and_si512(_mm512_maskz_loadu_epi64(high, rows->tags + row + 8), tag_mask),
+		tag_value);
+	return (__mmask16)(low | high << 8);
+}
+
+/* Which of the rows in mask have an id above the limit's. */
+static __mmask16 ids_above(const struct search_rows *rows, uint64_t tile, __mmask16 mask,
+			   uint64_t limit_id)
+{
+	const uint64_t *id = rows->id + tile * SEARCH_TILE_ROWS;
+	__m512i limit = _mm512_set1_epi64((int64_t)limit_id);
+	__mmask8 low = (__mmask8)mask, high = (__mmask8)(mask >> 8);
+
+	low = _mm512_mask_cmpgt_epu64_mask(low, _mm512_maskz_loadu_epi64(low, id), limit);
+	high = _mm512_mask_cmpgt_epu64_mask(high, _mm512_maskz_loadu_epi64(high, id + 8), limit);
+	return (__mmask16)(low | high << 8);
+}
+
+static void offer_hits(struct cpu_search *call, uint32_t query, uint64_t tile, const int32_t *dots)
+{
+	__m512 scale = scale_of(call, tile), limit = _mm512_set1_ps(call->limit[query]);
+	__m512 s = score(_mm512_load_si512(dots), scale);
+	_Alignas(64) float scores[SEARCH_TILE_ROWS];
+	__mmask16 mask, ties;
+
+	if (call->bias)
+		s = score_l2(_mm512_load_si512(dots), scale, call->q_mul[query],
+			     _mm512_loadu_ps(call->bias + tile * SEARCH_TILE_ROWS));
+	mask = _mm512_cmp_ps_mask(s, limit, _CMP_GE_OQ);
+	ties = _mm512_mask_cmp_ps_mask(mask, s, limit, _CMP_EQ_OQ);
+	/* Ties are sorted out here: many equal templates must not cost an offer each. */
+	if (ties && call->limit_id[query] != UINT64_MAX)
+		mask &= (__mmask16)~ids_above(call->rows, tile, ties, call->limit_id[query]);
+	if (mask)
+		mask = rows_that_count(call->rows, &call->queries[query], tile, mask);
+	if (!mask)
+		return;
+	_mm512_store_ps(scores, s);
+	for (uint32_t left = mask; left; left &= left - 1) {
+		uint32_t i = (uint32_t)__builtin_ctz(left);
+
+		if (scores[i] >= call->limit[query])
+			cpu_search_offer(call, query, tile * SEARCH_TILE_ROWS + i, scores[i]);
+	}
+}
+
+static __attribute__((noinline)) void take_hits(struct cpu_search *call, uint64_t tile,
+						uint32_t first, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		offer_hits(call, first + i, tile, call->dots[i]);
+}
+
+/* ---- the run over the tiles ---- */
+
+/* Query groups of nearly equal size: how many of `left` queries go into the next of them. */
+static uint32_t next_group(uint32_t left)
+{
+	uint32_t groups = (left + QUERIES - 1) / QUERIES;
+
+	return (left + groups - 1) / groups;
+}
+
+/* [query group][dimension group][query] of 4 dimensions */
+static void pack(struct cpu_search *call)
+{
+	int8_t *to = (int8_t *)call->packed;
+	uint32_t n;
+
+	for (uint32_t first = 0; first < call->count; first += n) {
+		n = next_group(call->count - first);
+		for (uint32_t g = 0; g < call->groups; g++)
+			for (uint32_t i = 0; i < n; i++, to += 4)
+				cpu_search_query_group(call, first + i, g, to);
+	}
+}
+
+static void scan_tile(struct cpu_search *call, const struct tile *tile)
+{
+	const int32_t *x = (const int32_t *)call->packed;
+	uint32_t n;
+
+	for (uint32_t first = 0; first < call->count; first += n, x += n * call->groups) {
+		n = next_group(call->count - first);
+		if (scans[n - 1](call, tile, first, x))
+			take_hits(call, tile->number, first, n);
+	}
+}
+
+/* A load that misses would hold up everything behind it. */
+static void prefetch_scores(const struct cpu_search *call, uint64_t tile)
+{
+	uint64_t offset = tile * SEARCH_TILE_ROWS * sizeof(float);
+
+	if (call->scale)
+		_mm_prefetch((const char *)((uintptr_t)call->scale + offset), _MM_HINT_T0);
+	if (call->bias)
+		_mm_prefetch((const char *)((uintptr_t)call->bias + offset), _MM_HINT_T0);
+}
+
+int cpu_search_avx512(const struct search_rows *rows, uint64_t tile_begin, uint64_t tile_end,
+		      const struct search_query *queries, uint32_t count,
+		      struct search_list *const *lists, void *scratch)
+{
+	struct cpu_search *call = scratch;
+	int err = cpu_search_begin(call, rows, tile_begin, tile_end, queries, count, lists);
+	struct tile tile = {0};
+
+	if (err)
+		return err;
+	pack(call);
+	tile.head.bytes = (size_t)call->head_groups * 64;
+	tile.tail.bytes = (size_t)(call->groups - call->head_groups) * 64;
+	for (tile.number = tile_begin; tile.number < tile_end; tile.number++) {
+		tile.head.lines = rows->head_tiles + tile.number * tile.head.bytes;
+		if (tile.tail.bytes)
+			tile.tail.lines = rows->tail_tiles + tile.number * tile.tail.bytes;
+		prefetch_scores(call, tile.number + SCORES_AHEAD);
+		scan_tile(call, &tile);
+	}
+	return 0;
+}
