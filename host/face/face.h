@@ -9,8 +9,9 @@
  * decodes, resizes and warps in integers, so a photo gives the same tensors on every host. The crop
  * goes to the daemon as the tensor of enrol, verify or identify: no template leaves the daemon.
  *
- * Pixels are 8 bit RGB, rows from the top, without gaps. Coordinates are pixels; the centre of the
- * first pixel is at 0.5, 0.5, as the image's edge is at 0. Functions return 0 or a negative errno;
+ * Pixels are 8 bit RGB, rows from the top, without gaps. Boxes are bounded by edges of pixels, the
+ * image's first edge being 0; points are places of pixels, whose centres are whole numbers, as the
+ * landmark and recognition networks were trained. Functions return 0 or a negative errno;
  * where there is a text parameter it then holds one line that says what to do about it.
  * A pipeline belongs to one thread at a time; everything else is free of state.
  */
@@ -25,10 +26,11 @@
 extern "C" {
 #endif
 
-#define FACET_FACE_TEXT	      200
-#define FACET_FACE_LANDMARKS  68u
-#define FACET_FACE_POINTS     5u
-#define FACET_FACE_MAX_PIXELS (64u << 20) /* of an image; checked before its memory is asked for   \
+#define FACET_FACE_TEXT	     200
+#define FACET_FACE_LANDMARKS 68u
+#define FACET_FACE_POINTS    5u
+#define FACET_FACE_MAX_PIXELS                                                                      \
+	(64u << 20) /* of an image; checked before its memory is asked for   \
 					   */
 #define FACET_FACE_MAX_SIDE 30000u
 #define FACET_FACE_MAX_FILE (256u << 20) /* bytes */
@@ -128,6 +130,15 @@ int facet_face_choose(const struct facet_face_set *set, const struct facet_face_
 int facet_face_align(const struct facet_face_image *image, const struct facet_face *face,
 		     uint32_t size, uint8_t *out);
 
+struct facet_probe;
+/*
+ * Crops of all the faces as one probe of input tensors, for facet_enrol(), facet_verify() and
+ * facet_identify(): the daemon embeds and searches in one job. size as above, of the gallery's
+ * model. *tensors holds the pixels of the probe; free() it after the call.
+ */
+int facet_face_probe(const struct facet_face_image *image, const struct facet_face *faces,
+		     uint32_t count, uint32_t size, struct facet_probe *probe, uint8_t **tensors);
+
 /* ---- the networks' side ------------------------------------------------------------------------
  */
 
@@ -158,9 +169,12 @@ struct facet_face_engine {
 	void (*close)(void *context);
 };
 
-struct facet_client;
-/* Jobs of a connection, which the engine borrows. */
-int facet_face_engine_client(struct facet_client *client, struct facet_face_engine *engine);
+struct facet;
+/*
+ * Jobs of a connection, which the engine borrows: as long as a photo is on its way it must be used
+ * for nothing else. A job that the daemon is too busy for is given again when it says.
+ */
+int facet_face_engine_client(struct facet *client, struct facet_face_engine *engine);
 
 /* ---- the pipeline ------------------------------------------------------------------------------
  */
