@@ -27,7 +27,7 @@
 
 static const struct cpu_kernels avx512vnni = {
 	.name = "avx512vnni",
-	CONV_AND_GEMM(portable),
+	CONV_AND_GEMM(avx512),
 	POINTWISE(portable),
 	TEMPLATES(avx512),
 };

@@ -5,20 +5,25 @@
 
 #include "kernels/cpu/cpu.h"
 
-size_t cpu_conv2d_packed_bytes_portable(const struct op_conv2d *p);
-int cpu_conv2d_pack_portable(const struct op_conv2d *p, const int8_t *w, const int32_t *bias,
-			     void *packed);
-size_t cpu_conv2d_scratch_bytes_portable(const struct op_conv2d *p);
-int cpu_conv2d_portable(const struct op_conv2d *p, const void *packed, const int8_t *x,
-			const int8_t *residual, void *y, uint32_t row_begin, uint32_t row_end,
-			void *scratch);
-size_t cpu_gemm_packed_bytes_portable(const struct op_gemm *p);
-int cpu_gemm_pack_portable(const struct op_gemm *p, const int8_t *b, const int32_t *bias,
-			   void *packed);
-size_t cpu_gemm_scratch_bytes_portable(const struct op_gemm *p);
-int cpu_gemm_portable(const struct op_gemm *p, const void *packed, const int8_t *a,
-		      const int8_t *residual, void *y, uint32_t row_begin, uint32_t row_end,
-		      void *scratch);
+#define CPU_CONV_AND_GEMM(isa)                                                                     \
+	size_t cpu_conv2d_packed_bytes_##isa(const struct op_conv2d *p);                           \
+	int cpu_conv2d_pack_##isa(const struct op_conv2d *p, const int8_t *w, const int32_t *bias, \
+				  void *packed);                                                   \
+	size_t cpu_conv2d_scratch_bytes_##isa(const struct op_conv2d *p);                          \
+	int cpu_conv2d_##isa(const struct op_conv2d *p, const void *packed, const int8_t *x,       \
+			     const int8_t *residual, void *y, uint32_t row_begin,                  \
+			     uint32_t row_end, void *scratch);                                     \
+	size_t cpu_gemm_packed_bytes_##isa(const struct op_gemm *p);                               \
+	int cpu_gemm_pack_##isa(const struct op_gemm *p, const int8_t *b, const int32_t *bias,     \
+				void *packed);                                                     \
+	size_t cpu_gemm_scratch_bytes_##isa(const struct op_gemm *p);                              \
+	int cpu_gemm_##isa(const struct op_gemm *p, const void *packed, const int8_t *a,           \
+			   const int8_t *residual, void *y, uint32_t row_begin, uint32_t row_end,  \
+			   void *scratch);
+
+CPU_CONV_AND_GEMM(avx512)
+CPU_CONV_AND_GEMM(avx2)
+CPU_CONV_AND_GEMM(portable)
 
 int cpu_pool2d_portable(const struct op_pool2d *p, const int8_t *x, int8_t *y, uint32_t row_begin,
 			uint32_t row_end);
