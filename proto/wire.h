@@ -50,7 +50,8 @@ struct wire *wire_create(int fd); /* takes the socket, makes it non-blocking */
 void wire_free(struct wire *wire); /* closes it and every descriptor not taken */
 int wire_fd(const struct wire *wire);
 
-/* Bytes read, 0 when the socket is empty for now, -ECONNRESET at the end, other errors as above. */
+/* Bytes read, 0 when the socket is empty for now (or a whole frame has not been fetched with
+ * wire_next() yet and the buffer is full), -ECONNRESET at the end, other errors as above. */
 int wire_fill(struct wire *wire);
 
 struct wire_frame {
@@ -64,8 +65,12 @@ int wire_next(struct wire *wire, struct wire_frame *frame);
  * with its bytes. They belong to the caller. */
 int wire_take_fds(struct wire *wire, int *fds, uint32_t count);
 
-/* Packs behind what waits; takes the count descriptors (closes them once sent, or on error). */
+/* Packs behind what waits; takes the count descriptors (closes them once sent, or on error).
+ * -EMSGSIZE for a message over WIRE_FRAME_MAX and -ENOMEM leave the connection as it was. */
 int wire_queue(struct wire *wire, const ProtobufCMessage *message, const int *fds, uint32_t count);
+/* The same for a message that is packed already. */
+int wire_queue_packed(struct wire *wire, const void *data, size_t length, const int *fds,
+		      uint32_t count);
 /* 0 when all is written, 1 when something still waits for POLLOUT. */
 int wire_flush(struct wire *wire);
 size_t wire_pending(const struct wire *wire); /* bytes not yet written */
