@@ -131,12 +131,14 @@ endef
 $(foreach r,$(TEST_ROOMS),$(eval $(call test_room,$(r))))
 
 # ---- benches: tests/bench/bench_*.c are programs over the kernels; the other files are theirs -----
+# oneDNN is bench_conv's peer where it is installed.
+LIBS_bench := $(if $(wildcard /usr/include/dnnl.h),-ldnnl) -lm
 BENCH_PARTS := $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out tests/bench/bench_%.c,$(wildcard tests/bench/*.c)))
 .PHONY: bench-programs
 bench-programs: $(patsubst tests/%.c,$(BUILD)/%,$(wildcard tests/bench/bench_*.c))
 $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(BENCH_PARTS) $(call lib,kernels)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) $^ -lm -o $@
+	$(CC) $(LDFLAGS) $^ $(LIBS_bench) -o $@
 
 # ---- what a person asks for --------------------------------------------------------------------
 JOBS ?= $(shell nproc)
