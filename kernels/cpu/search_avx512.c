@@ -17,8 +17,9 @@
 	X(0)                                                                                       \
 	X(1)                                                                                       \
 	X(2)                                                                                       \
-	X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15) X(16) X(17) X(18)   \
-		X(19) X(20) X(21) X(22) X(23)
+	X(3)                                                                                       \
+	X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15) X(16) X(17) X(18) X(19)  \
+		X(20) X(21) X(22) X(23)
 #define AHEAD	     1024 /* bytes */
 #define SCORES_AHEAD 4	  /* tiles */
 
@@ -121,7 +122,19 @@ static const scan_fn scans[QUERIES] = {EACH(NAME)};
 
 /* ---- hits ---- */
 
-/* Which of a tile's rows, of those in mask, count for the query. */
+/* The rows of a tile below the query's high-water mark; nothing is known of the others. */
+static __mmask16 rows_below(const struct search_query *query, uint64_t tile)
+{
+	uint64_t row = tile * SEARCH_TILE_ROWS;
+
+	if (row >= query->rows)
+		return 0;
+	if (query->rows - row >= SEARCH_TILE_ROWS)
+		return 0xffff;
+	return (__mmask16)((1u << (query->rows - row)) - 1);
+}
+
+/* Which of the rows in mask are alive and have the tags. */
 static __mmask16 rows_that_count(const struct search_rows *rows, const struct search_query *query,
 				 uint64_t tile, __mmask16 mask)
 {
@@ -131,10 +144,6 @@ static __mmask16 rows_that_count(const struct search_rows *rows, const struct se
 	__m512i tag_value = _mm512_set1_epi64((int64_t)query->tag_value);
 	__mmask8 low, high;
 
-	if (row >= query->rows)
-		return 0;
-	if (query->rows - row < SEARCH_TILE_ROWS)
-		mask &= (__mmask16)((1u << (query->rows - row)) - 1);
 	mask = _mm512_mask_cmple_epu32_mask(mask, _mm512_maskz_loadu_epi32(mask, rows->born + row),
 					    epoch);
 	mask = _mm512_mask_cmplt_epu32_mask(mask, epoch,
@@ -174,7 +183,8 @@ static void offer_hits(struct cpu_search *call, uint32_t query, uint64_t tile, c
 	if (call->bias)
 		s = score_l2(_mm512_load_si512(dots), scale, call->q_mul[query],
 			     _mm512_loadu_ps(call->bias + tile * SEARCH_TILE_ROWS));
-	mask = _mm512_cmp_ps_mask(s, limit, _CMP_GE_OQ);
+	mask = _mm512_mask_cmp_ps_mask(rows_below(&call->queries[query], tile), s, limit,
+				       _CMP_GE_OQ);
 	ties = _mm512_mask_cmp_ps_mask(mask, s, limit, _CMP_EQ_OQ);
 	/* Ties are sorted out here: many equal templates must not cost an offer each. */
 	if (ties && call->limit_id[query] != UINT64_MAX)
