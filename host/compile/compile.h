@@ -91,4 +91,22 @@ void compile_report_free(struct compile_report *report);
 /* The size of the samples a network wants, without compiling it; errors as above. */
 int compile_inspect(const char *network, struct compile_input *input, char text[COMPILE_TEXT]);
 
+/*
+ * The float network itself, run here and now: the oracle that int8 is judged by, and a detector for
+ * the photos of a calibration before there is any compiled one. mean and scale as in
+ * compile_options; NULL: (pixel - 127) / 128.
+ */
+struct compile_float;
+int compile_float_open(const char *network, const float *mean, const float *scale,
+		       struct compile_float **net, char text[COMPILE_TEXT]);
+void compile_float_close(struct compile_float *net);
+void compile_float_input(const struct compile_float *net, struct compile_input *input);
+uint32_t compile_float_outputs(const struct compile_float *net);
+/* Output i of the last run: [rows][columns], columns the innermost extent; before any run only the
+ * extents are of use. */
+const float *compile_float_output(const struct compile_float *net, uint32_t i, uint32_t *rows,
+				  uint32_t *columns);
+/* pixels: height x width x channels. */
+int compile_float_run(struct compile_float *net, const uint8_t *pixels);
+
 #endif

@@ -30,7 +30,10 @@ static int parse_format(struct ctl *ctl, const char *text)
 			ctl->format = (enum output_format)i;
 			return 0;
 		}
-	return -EINVAL;
+	if (!ctl->takes_file)
+		return -EINVAL;
+	ctl->file = text;
+	return 0;
 }
 
 static error_t parse_global(int key, char *arg, struct argp_state *state)

@@ -22,6 +22,8 @@ struct ctl {
 	enum output_format format;
 	double timeout; /* seconds, 0: none */
 	bool quiet, yes, dry_run;
+	bool takes_file; /* compile: an -o that is no format names the file to write */
+	const char *file;
 	struct facet *c; /* after ctl_connect() */
 	struct output *out;
 };
