@@ -22,6 +22,7 @@
 #include <string.h>
 
 #define CHANNELS 64u
+#define INLINE	 static inline __attribute__((always_inline))
 #define NO_TAP	 UINT32_MAX
 
 struct quad {
@@ -164,17 +165,18 @@ static struct output output_of(const struct op_conv2d *p, const void *packed,
 	};
 }
 
-static inline __m512 scaled(const struct output *o, __m512i acc, const float *pos, const float *neg)
+INLINE __m512 scaled(const struct output *o, __m512i acc, const float *pos, const float *neg)
 {
-	__m512 t = _mm512_cvtepi32_ps(acc), s = _mm512_load_ps(pos);
+	__m512 t = _mm512_cvtepi32_ps(acc);
 
-	if (!o->linear)
-		s = _mm512_mask_loadu_ps(s, _mm512_movepi32_mask(acc), neg);
-	return _mm512_mul_ps(t, s);
+	if (o->linear)
+		return _mm512_mul_ps(t, _mm512_load_ps(pos));
+	return _mm512_mul_ps(t, _mm512_mask_mov_ps(_mm512_load_ps(pos), _mm512_movepi32_mask(acc),
+						   _mm512_load_ps(neg)));
 }
 
 /* r: the residual's byte in the top byte of each lane. */
-static inline __m512 with_residual(const struct output *o, __m512 t, __m512i r)
+INLINE __m512 with_residual(const struct output *o, __m512 t, __m512i r)
 {
 	__m512 f = _mm512_cvtepi32_ps(_mm512_sub_epi32(_mm512_srai_epi32(r, 24), o->z_r));
 
@@ -185,7 +187,7 @@ struct floats {
 	__m512 t0, t1, t2, t3;
 };
 
-static inline struct floats scaled_quad(const struct output *o, struct quad acc, size_t at)
+INLINE struct floats scaled_quad(const struct output *o, struct quad acc, size_t at)
 {
 	const struct block *b = o->block;
 	struct floats f = {scaled(o, acc.v0, b->pos, b->neg),
@@ -227,13 +229,13 @@ static __attribute__((noinline)) void store_dwords(const struct output *o, struc
 		memcpy(y + c, lanes + lane_of(c), sizeof(*y));
 }
 
-static inline __m512i rounded(const struct output *o, __m512 t)
+INLINE __m512i rounded(const struct output *o, __m512 t)
 {
 	return _mm512_cvtps_epi32(_mm512_min_ps(t, o->high));
 }
 
 /* at: element of the first channel. */
-static inline void store(const struct output *o, struct quad acc, size_t at)
+INLINE void store(const struct output *o, struct quad acc, size_t at)
 {
 	struct floats f;
 	__m512i low, high, v;
@@ -255,7 +257,7 @@ static inline void store(const struct output *o, struct quad acc, size_t at)
 
 /* ---- multiplication ------------------------------------------------------------------------ */
 
-static inline __m512i load(const int8_t *x, __mmask64 m)
+INLINE __m512i load(const int8_t *x, __mmask64 m)
 {
 	const __m512i flip = _mm512_set1_epi8(-128);
 	__m512i v = m == ~0ull ? _mm512_loadu_si512(x) : _mm512_maskz_loadu_epi8(m, x);
@@ -263,7 +265,7 @@ static inline __m512i load(const int8_t *x, __mmask64 m)
 	return _mm512_xor_si512(v, flip);
 }
 
-static inline struct quad interleave(__m512i r0, __m512i r1, __m512i r2, __m512i r3)
+INLINE struct quad interleave(__m512i r0, __m512i r1, __m512i r2, __m512i r3)
 {
 	__m512i low01 = _mm512_unpacklo_epi8(r0, r1), high01 = _mm512_unpackhi_epi8(r0, r1);
 	__m512i low23 = _mm512_unpacklo_epi8(r2, r3), high23 = _mm512_unpackhi_epi8(r2, r3);
@@ -273,7 +275,7 @@ static inline struct quad interleave(__m512i r0, __m512i r1, __m512i r2, __m512i
 		_mm512_unpacklo_epi16(high01, high23), _mm512_unpackhi_epi16(high01, high23)};
 }
 
-static inline struct quad load_quad(const void *p)
+INLINE struct quad load_quad(const void *p)
 {
 	const uint8_t *b = p;
 
@@ -281,7 +283,7 @@ static inline struct quad load_quad(const void *p)
 			     _mm512_load_si512(b + 128), _mm512_load_si512(b + 192)};
 }
 
-static inline struct quad multiply(struct quad acc, struct quad x, const int8_t *slot)
+INLINE struct quad multiply(struct quad acc, struct quad x, const int8_t *slot)
 {
 	return (struct quad){_mm512_dpbusd_epi32(acc.v0, x.v0, _mm512_load_si512(slot)),
 			     _mm512_dpbusd_epi32(acc.v1, x.v1, _mm512_load_si512(slot + 64)),
@@ -305,63 +307,115 @@ static const int8_t *row_at(const struct walk *w, int64_t iy)
 	return iy < 0 || iy >= w->p->h ? NULL : w->image + (size_t)iy * w->p->w * w->p->c;
 }
 
-static inline __m512i column(const struct walk *w, const int8_t *row, int64_t ix, uint32_t c)
-{
-	bool inside = row && ix >= 0 && ix < w->p->w;
+/* Input rows walked along x, padding included: a row of padding stands still. */
+struct columns {
+	const int8_t *x0, *x1, *x2, *x3, *padding;
+	size_t step0, step1, step2, step3;
+	int64_t ix, width;
+	__mmask64 mask;
+};
 
-	return load(inside ? row + (size_t)ix * w->p->c + c : w->padding, w->o.mask);
+static struct columns columns_at(const struct walk *w, int64_t iy, uint32_t c)
+{
+	const int8_t *r0 = row_at(w, iy), *r1 = row_at(w, iy + 1), *r2 = row_at(w, iy + 2);
+	const int8_t *r3 = row_at(w, iy + 3);
+	size_t step = w->p->c;
+
+	return (struct columns){.x0 = r0 ? r0 + c : w->padding,
+				.x1 = r1 ? r1 + c : w->padding,
+				.x2 = r2 ? r2 + c : w->padding,
+				.x3 = r3 ? r3 + c : w->padding,
+				.step0 = r0 ? step : 0,
+				.step1 = r1 ? step : 0,
+				.step2 = r2 ? step : 0,
+				.step3 = r3 ? step : 0,
+				.padding = w->padding,
+				.ix = -(int64_t)w->p->pad_left,
+				.width = w->p->w,
+				.mask = w->o.mask};
+}
+
+/* The next column, four rows of it or three. */
+INLINE struct quad next_column(struct columns *s, const bool four)
+{
+	__m512i v0, v1, v2, v3;
+
+	if (s->ix < 0 || s->ix >= s->width) {
+		v0 = v1 = v2 = v3 = load(s->padding, s->mask);
+	} else {
+		v0 = load(s->x0, s->mask);
+		v1 = load(s->x1, s->mask);
+		v2 = load(s->x2, s->mask);
+		v3 = four ? load(s->x3, s->mask) : v2;
+		s->x0 += s->step0;
+		s->x1 += s->step1;
+		s->x2 += s->step2;
+		s->x3 += s->step3;
+	}
+	s->ix++;
+	return interleave(v0, v1, v2, v3);
 }
 
 /* Output rows `row` and, if both, row + 1 of the image at iy, for channels from c. */
-static void paired_rows(const struct walk *w, size_t row, int64_t iy, bool both, uint32_t c)
+INLINE void paired_rows(const struct walk *w, size_t row, int64_t iy, bool both, uint32_t c)
 {
-	const struct block *b = w->o.block;
-	const int8_t *r0 = row_at(w, iy), *r1 = row_at(w, iy + 1), *r2 = row_at(w, iy + 2);
-	const int8_t *r3 = row_at(w, iy + 3);
+	const struct output o = w->o;
+	const struct block *b = o.block;
+	struct columns s = columns_at(w, iy, c);
 	size_t at = row * w->ow * w->p->c + c, below = (size_t)w->ow * w->p->c;
-	struct quad bias = load_quad(b->bias);
-	struct quad next0 = bias, last0 = bias, next1 = bias, last1 = bias, done0, done1;
+	struct quad bias = load_quad(b->bias), q = next_column(&s, true);
+	struct quad next0 = multiply(bias, q, b->slot[0]), next1 = multiply(bias, q, b->slot[3]);
+	struct quad last0, last1;
 
-	for (int64_t x = 0; x < (int64_t)w->ow + 2; x++) {
-		int64_t ix = x - w->p->pad_left;
-		struct quad q = interleave(column(w, r0, ix, c), column(w, r1, ix, c),
-					   column(w, r2, ix, c), column(w, r3, ix, c));
-
-		done0 = multiply(next0, q, b->slot[2]);
+	q = next_column(&s, true);
+	next0 = multiply(next0, q, b->slot[1]);
+	next1 = multiply(next1, q, b->slot[4]);
+	last0 = multiply(bias, q, b->slot[0]);
+	last1 = multiply(bias, q, b->slot[3]);
+	for (uint32_t ox = 0; ox < w->ow; ox++, at += w->p->c) {
+		q = next_column(&s, true);
+		store(&o, multiply(next0, q, b->slot[2]), at);
 		next0 = multiply(last0, q, b->slot[1]);
 		last0 = multiply(load_quad(b->bias), q, b->slot[0]);
-		done1 = multiply(next1, q, b->slot[5]);
+		if (both)
+			store(&o, multiply(next1, q, b->slot[5]), at + below);
 		next1 = multiply(last1, q, b->slot[4]);
 		last1 = multiply(load_quad(b->bias), q, b->slot[3]);
-		if (x < 2)
-			continue;
-		store(&w->o, done0, at);
-		if (both)
-			store(&w->o, done1, at + below);
-		at += w->p->c;
 	}
 }
 
-static void stride_2(const struct walk *w, size_t row, int64_t iy, uint32_t c)
+INLINE void stride_2(const struct walk *w, size_t row, int64_t iy, uint32_t c)
 {
-	const struct block *b = w->o.block;
-	const int8_t *r0 = row_at(w, iy), *r1 = row_at(w, iy + 1), *r2 = row_at(w, iy + 2);
+	const struct output o = w->o;
+	const struct block *b = o.block;
+	struct columns s = columns_at(w, iy, c);
 	size_t at = row * w->ow * w->p->c + c;
-	struct quad acc = load_quad(b->bias), q;
-	int64_t ix = -(int64_t)w->p->pad_left;
-	__m512i last = column(w, r2, ix, c);
+	struct quad acc = multiply(load_quad(b->bias), next_column(&s, false), b->slot[0]), q;
 
-	q = interleave(column(w, r0, ix, c), column(w, r1, ix, c), last, last);
-	acc = multiply(acc, q, b->slot[0]);
-	for (uint32_t ox = 0; ox < w->ow; ox++, ix += 2, at += w->p->c) {
-		last = column(w, r2, ix + 1, c);
-		q = interleave(column(w, r0, ix + 1, c), column(w, r1, ix + 1, c), last, last);
-		acc = multiply(acc, q, b->slot[1]);
-		last = column(w, r2, ix + 2, c);
-		q = interleave(column(w, r0, ix + 2, c), column(w, r1, ix + 2, c), last, last);
-		store(&w->o, multiply(acc, q, b->slot[2]), at);
+	for (uint32_t ox = 0; ox < w->ow; ox++, at += w->p->c) {
+		acc = multiply(acc, next_column(&s, false), b->slot[1]);
+		q = next_column(&s, false);
+		store(&o, multiply(acc, q, b->slot[2]), at);
 		acc = multiply(load_quad(b->bias), q, b->slot[0]);
 	}
+}
+
+/* Whole blocks and the last, partial one: apart, so that the common case has no mask. */
+static void rows_full(struct walk *w, size_t row, int64_t iy, bool both, uint32_t c)
+{
+	w->o.mask = ~0ull;
+	if (form_of(w->p) == PAIRED_ROWS)
+		paired_rows(w, row, iy, both, c);
+	else
+		stride_2(w, row, iy, c);
+}
+
+static void rows_partial(struct walk *w, size_t row, int64_t iy, bool both, uint32_t c)
+{
+	if (form_of(w->p) == PAIRED_ROWS)
+		paired_rows(w, row, iy, both, c);
+	else
+		stride_2(w, row, iy, c);
 }
 
 /* ---- any kernel: a list of taps for each output pixel ------------------------------------- */
@@ -388,7 +442,7 @@ static void find_taps(const struct walk *w, int64_t iy, int64_t ix, const int8_t
 	}
 }
 
-static inline __m512i tap_values(const struct walk *w, const int8_t *tap, uint32_t c)
+INLINE __m512i tap_values(const struct walk *w, const int8_t *tap, uint32_t c)
 {
 	return load(tap ? tap + c : w->padding, w->o.mask);
 }
@@ -443,10 +497,10 @@ static uint32_t some_rows(struct walk *w, uint32_t row, uint32_t left, const int
 	}
 	for (uint32_t i = 0; i < blocks_of(w->p); i++) {
 		select_block(w, i);
-		if (form == PAIRED_ROWS)
-			paired_rows(w, row, iy, both, i * CHANNELS);
+		if (w->o.mask == ~0ull)
+			rows_full(w, row, iy, both, i * CHANNELS);
 		else
-			stride_2(w, row, iy, i * CHANNELS);
+			rows_partial(w, row, iy, both, i * CHANNELS);
 	}
 	return both ? 2 : 1;
 }
