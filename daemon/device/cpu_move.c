@@ -27,37 +27,6 @@ int cpu_run_echo(struct cpu *cpu, const struct device_command *command)
 
 /* ---- strided ---- */
 
-static bool element_ok(uint32_t bytes)
-{
-	return bytes == 1 || bytes == 4;
-}
-
-/*
- * Elements of the output, or 0 for an illegal gather. Every factor below is within 2^30, so each
- * sum of six products stays within 2^63.
- */
-static uint64_t strided_elements(const struct device_strided *p, uint64_t in_elements)
-{
-	int64_t low, high;
-	uint64_t n = 1;
-
-	if (p->rank < 1 || p->rank > 6 || !element_ok(p->element_bytes) ||
-	    p->offset > OP_ELEMENTS_MAX || in_elements > OP_ELEMENTS_MAX)
-		return 0;
-	low = high = (int64_t)p->offset;
-	for (uint32_t i = 0; i < p->rank; i++) {
-		int64_t step = p->stride[i], reach;
-
-		if (p->extent[i] < 1 || p->extent[i] > OP_ELEMENTS_MAX / n ||
-		    step < -(int64_t)OP_ELEMENTS_MAX || step > (int64_t)OP_ELEMENTS_MAX)
-			return 0;
-		n *= p->extent[i];
-		reach = ((int64_t)p->extent[i] - 1) * step;
-		*(reach < 0 ? &low : &high) += reach;
-	}
-	return low >= 0 && high < (int64_t)in_elements ? n : 0;
-}
-
 static void gather_row(const uint8_t *in, int64_t at, int64_t stride, uint32_t n,
 		       uint32_t element_bytes, uint8_t *out)
 {
@@ -97,9 +66,9 @@ int cpu_run_strided(struct cpu *cpu, const struct device_command *command)
 	uint64_t in_bytes = command->in[0].bytes, n;
 	uint8_t *in, *out;
 
-	if (!element_ok(p->element_bytes) || in_bytes % p->element_bytes)
+	if (!p->element_bytes || in_bytes % p->element_bytes)
 		return -EINVAL;
-	n = strided_elements(p, in_bytes / p->element_bytes);
+	n = device_strided_elements(p, in_bytes / p->element_bytes);
 	if (!n || cpu_span(&cpu->base, &command->in[0], in_bytes, p->element_bytes, &in) ||
 	    cpu_span(&cpu->base, &command->out, n * p->element_bytes, p->element_bytes, &out) ||
 	    cpu_overlap(in, in_bytes, out, n * p->element_bytes))
@@ -110,29 +79,16 @@ int cpu_run_strided(struct cpu *cpu, const struct device_command *command)
 
 /* ---- join ---- */
 
-/* Bytes of a row of the output, or 0 for an illegal join. */
-static uint64_t join_row(const struct device_join *p)
-{
-	uint64_t elements = 0;
-
-	if (p->inputs < 1 || p->inputs > DEVICE_INPUTS_MAX || !element_ok(p->element_bytes) ||
-	    p->outer < 1)
-		return 0;
-	for (uint32_t i = 0; i < p->inputs; i++) {
-		if (p->inner[i] < 1 || p->inner[i] > OP_ELEMENTS_MAX)
-			return 0;
-		elements += p->inner[i];
-	}
-	return p->outer <= OP_ELEMENTS_MAX / elements ? elements * p->element_bytes : 0;
-}
-
 int cpu_run_join(struct cpu *cpu, const struct device_command *command)
 {
 	const struct device_join *p = &command->join;
-	uint64_t row = join_row(p), block;
+	uint64_t elements = device_join_elements(p), row, block;
 	uint8_t *in[DEVICE_INPUTS_MAX], *out;
 
-	if (!row || cpu_span(&cpu->base, &command->out, p->outer * row, p->element_bytes, &out))
+	if (!elements)
+		return -EINVAL;
+	row = elements / p->outer * p->element_bytes;
+	if (cpu_span(&cpu->base, &command->out, p->outer * row, p->element_bytes, &out))
 		return -EINVAL;
 	for (uint32_t i = 0; i < p->inputs; i++) {
 		block = p->inner[i] * p->element_bytes;

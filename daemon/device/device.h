@@ -77,6 +77,10 @@ struct device_join {
 	uint64_t inner[DEVICE_INPUTS_MAX];
 };
 
+/* Elements of the output, 0 for parameters that are illegal or leave an input of in_elements. */
+uint64_t device_strided_elements(const struct device_strided *p, uint64_t in_elements);
+uint64_t device_join_elements(const struct device_join *p);
+
 struct device_command {
 	enum device_op op;
 	union {
