@@ -34,7 +34,7 @@ static const struct cpu_kernels avx512vnni = {
 
 static const struct cpu_kernels avx2 = {
 	.name = "avx2",
-	CONV_AND_GEMM(portable),
+	CONV_AND_GEMM(avx2),
 	POINTWISE(portable),
 	TEMPLATES(avx2),
 };
