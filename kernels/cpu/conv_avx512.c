@@ -20,9 +20,10 @@ int cpu_conv2d_pack_avx512(const struct op_conv2d *p, const int8_t *w, const int
 		err = op_weights_check(w, bias, p->oc, p->kh * p->kw * (p->c / p->groups));
 	if (err)
 		return err;
-	if (is_depthwise(p))
-		return depthwise_pack_avx512(p, w, bias, packed);
-	return dense_conv2d_pack(&dense_avx512, p, w, bias, packed);
+	if (!is_depthwise(p))
+		return dense_conv2d_pack(&dense_avx512, p, w, bias, packed);
+	depthwise_pack_avx512(p, w, bias, packed);
+	return 0;
 }
 
 size_t cpu_conv2d_scratch_bytes_avx512(const struct op_conv2d *p)

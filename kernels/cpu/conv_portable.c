@@ -3,13 +3,12 @@
  * Convolution and GEMM for any processor: a GEMM is a convolution of 1 x 1 pixels, and weights are
  * packed as [16 channels] a product so that the innermost loop is a plain vector multiply-add.
  */
+#include "kernels/cpu/depthwise.h"
 #include "kernels/cpu/isa.h"
-#include "kernels/requant.h"
+#include "kernels/cpu/lanes.h"
 
 #include <errno.h>
 #include <string.h>
-
-#define LANES 16u
 
 /* Packed: per group and per block of LANES output channels, LANES biases, then [k][LANES]. */
 static size_t block_bytes(uint32_t k)
@@ -43,20 +42,19 @@ static void pack(uint32_t groups, uint32_t per_group, uint32_t k, const int8_t *
 	}
 }
 
-/* acc[lane] += x[i] * rows[i][lane] */
-static const int8_t *multiply_add(int32_t *acc, const int8_t *x, int32_t padding, uint32_t n,
+/* acc[lane] += x[i] * rows[i][lane]; without x, padding stands for each value. */
+static const int8_t *multiply_add(lanes_i32 *acc, const int8_t *x, int32_t padding, uint32_t n,
 				  const int8_t *rows)
 {
 	for (uint32_t i = 0; i < n; i++, rows += LANES) {
-		int32_t v = x ? x[i] : padding;
+		lanes_i16 v = (lanes_i16){0} + (int16_t)(x ? x[i] : padding);
 
-		for (uint32_t lane = 0; lane < LANES; lane++)
-			acc[lane] += v * rows[lane];
+		lanes_multiply_add(acc, &v, rows);
 	}
 	return rows;
 }
 
-static void taps(const struct op_conv2d *p, const int8_t *x, int64_t iy, int64_t ix, int32_t *acc,
+static void taps(const struct op_conv2d *p, const int8_t *x, int64_t iy, int64_t ix, lanes_i32 *acc,
 		 const int8_t *rows)
 {
 	for (uint32_t ky = 0; ky < p->kh; ky++) {
@@ -76,21 +74,18 @@ static void pixel(const struct op_conv2d *p, const uint8_t *packed, const int8_t
 {
 	uint32_t channels = p->c / p->groups, per_group = p->oc / p->groups;
 	uint32_t k = p->kh * p->kw * channels;
-	int32_t acc[LANES];
+	lanes_i32 acc;
 
 	for (uint32_t g = 0; g < p->groups; g++) {
 		for (uint32_t o = 0; o < per_group; o += LANES, packed += block_bytes(k)) {
 			uint32_t n = per_group - o < LANES ? per_group - o : LANES;
 
-			memcpy(acc, packed, sizeof(acc));
-			taps(p, image + (size_t)g * channels, iy, ix, acc,
-			     (const int8_t *)(packed + sizeof(acc)));
-			for (uint32_t lane = 0; lane < n; lane++) {
-				uint32_t c = g * per_group + o + lane;
+			uint32_t c = g * per_group + o;
 
-				requant_store(&p->q, p->out, c, acc[lane], residual, y,
-					      at * p->oc + c);
-			}
+			memcpy(&acc, packed, sizeof(acc));
+			taps(p, image + (size_t)g * channels, iy, ix, &acc,
+			     (const int8_t *)(packed + sizeof(acc)));
+			lanes_store(&p->q, p->out, c, n, &acc, residual, y, at * p->oc + c);
 		}
 	}
 }
@@ -99,6 +94,8 @@ size_t cpu_conv2d_packed_bytes_portable(const struct op_conv2d *p)
 {
 	if (op_conv2d_check(p))
 		return 0;
+	if (is_depthwise(p))
+		return depthwise_packed_bytes_portable(p);
 	return packed_bytes(p->groups, p->oc / p->groups, p->kh * p->kw * (p->c / p->groups));
 }
 
@@ -110,9 +107,13 @@ int cpu_conv2d_pack_portable(const struct op_conv2d *p, const int8_t *w, const i
 
 	if (!err)
 		err = op_weights_check(w, bias, p->oc, k);
-	if (!err)
+	if (err)
+		return err;
+	if (is_depthwise(p))
+		depthwise_pack_portable(p, w, bias, packed);
+	else
 		pack(p->groups, p->oc / p->groups, k, w, bias, packed);
-	return err;
+	return 0;
 }
 
 size_t cpu_conv2d_scratch_bytes_portable(const struct op_conv2d *p)
@@ -128,6 +129,8 @@ int cpu_conv2d_portable(const struct op_conv2d *p, const void *packed, const int
 	uint32_t oh = op_conv2d_oh(p), ow = op_conv2d_ow(p);
 
 	(void)scratch;
+	if (is_depthwise(p))
+		return depthwise_portable(p, packed, x, residual, y, row_begin, row_end);
 	if (row_begin > row_end || row_end > p->n * oh)
 		return -EINVAL;
 	for (uint32_t row = row_begin; row < row_end; row++) {

@@ -111,8 +111,8 @@ static void pack_channel(const struct op_conv2d *p, struct block *b, uint32_t la
 		}
 }
 
-int depthwise_pack_avx512(const struct op_conv2d *p, const int8_t *w, const int32_t *bias,
-			  void *packed)
+void depthwise_pack_avx512(const struct op_conv2d *p, const int8_t *w, const int32_t *bias,
+			   void *packed)
 {
 	struct packed *head = packed;
 
@@ -129,7 +129,6 @@ int depthwise_pack_avx512(const struct op_conv2d *p, const int8_t *w, const int3
 		b->neg[lane] = p->q.s_neg[c];
 		head->linear &= p->q.s_pos[c] == p->q.s_neg[c];
 	}
-	return 0;
 }
 
 /* ---- requantisation ----------------------------------------------------------------------- */
