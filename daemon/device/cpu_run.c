@@ -193,7 +193,7 @@ static int run_table(struct cpu *cpu, const struct device_command *command)
 	struct operand in[2], out;
 
 	if (op_table_check(p) || find(cpu, &command->in[0], p->pixels * p->c, 1, &in[0]) ||
-	    find(cpu, &command->tables[0], p->per_channel ? p->c : 1, 256, &in[1]) ||
+	    find(cpu, &command->tables[0], p->per_channel ? p->c * 256u : 256u, 1, &in[1]) ||
 	    find_output(cpu, command, p->pixels * p->c, 1, in, 2, &out))
 		return -EINVAL;
 	return cpu->kernels->table(p, (const int8_t *)in[1].data, (const int8_t *)in[0].data,

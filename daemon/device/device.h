@@ -182,19 +182,4 @@ struct device {
 /* -ENODEV: no such kind, or the machine has none. */
 int device_open(const char *kind, const struct device_config *config, struct device **device);
 
-/* ---- completions -----------------------------------------------------------------------------
- * The way from worker threads to the thread that waits in poll: device_completions_push() in done(),
- * device_completions_take() when the descriptor is readable. The eventfd is written once for all
- * batches that come between two takes, so register it edge-triggered (EPOLLET) and never read it:
- * a take in one go then costs no system call.
- */
-struct device_completions;
-int device_completions_create(struct device_completions **completions);
-void device_completions_free(struct device_completions *completions);
-int device_completions_fd(const struct device_completions *completions);
-/* Any thread. The batch is the taker's from here on. */
-void device_completions_push(struct device_completions *completions, struct device_batch *batch);
-/* One thread. All that were pushed, first pushed first, linked by next; NULL when there are none. */
-struct device_batch *device_completions_take(struct device_completions *completions);
-
 #endif
