@@ -9,6 +9,7 @@ PREFIX  ?= /usr/local
 DESTDIR ?=
 CC      ?= gcc
 VERSION := 0.1.0
+Q       := $(if $(V),,@)
 
 CPPFLAGS += -D_GNU_SOURCE -DFACET_VERSION='"$(VERSION)"' -DFACET_LIBEXECDIR='"$(PREFIX)/libexec/facet"' \
             -I. -I$(BUILD)/gen
@@ -55,21 +56,22 @@ $(BUILD)/obj/%_avx2.o:   CFLAGS += -mavx2 -mf16c
 
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+	@$(if $(V),,echo '  CC   $<')
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
 
 $(BUILD)/obj/gen/%.o: $(BUILD)/gen/%.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -Wno-unused-parameter -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -Wno-unused-parameter -MMD -MP -c $< -o $@
 
 $(BUILD)/gen/%.pb-c.c $(BUILD)/gen/%.pb-c.h &: proto/%.proto
 	@mkdir -p $(BUILD)/gen
-	protoc-c --proto_path=proto --c_out=$(BUILD)/gen $<
+	$(Q)protoc-c --proto_path=proto --c_out=$(BUILD)/gen $<
 
 # The schema of ONNX is Debian's; nothing of it is kept here.
 ONNX_DIR := $(firstword $(wildcard /usr/include/onnx /usr/include/onnx/onnx))
 $(BUILD)/gen/onnx.pb-c.c $(BUILD)/gen/onnx.pb-c.h &: $(ONNX_DIR)/onnx.proto
 	@mkdir -p $(BUILD)/gen
-	protoc-c --proto_path=$(ONNX_DIR) --c_out=$(BUILD)/gen $<
+	$(Q)protoc-c --proto_path=$(ONNX_DIR) --c_out=$(BUILD)/gen $<
 
 GENERATED := $(foreach m,facet model onnx,$(BUILD)/gen/$(m).pb-c.h)
 $(filter-out $(BUILD)/obj/gen/%,$(foreach r,proto daemon libfacet face compile facetctl,$(ROOM_$(r)))): | $(GENERATED)
@@ -78,32 +80,37 @@ define room_archive
 $(BUILD)/lib$(1)-room.a: $(ROOM_$(1))
 	@mkdir -p $(BUILD)
 	@rm -f $$@
-	ar rcs $$@ $$^
+	$(Q)ar rcs $$@ $$^
 endef
 $(foreach r,$(ROOMS),$(eval $(call room_archive,$(r))))
 
 $(BUILD)/facetd: $(BUILD)/obj/daemon/main.o $(call lib,daemon device kernels proto)
-	$(CC) $(LDFLAGS) $^ $(LIBS_daemon) -o $@
+	@$(if $(V),,echo '  LINK $@')
+	$(Q)$(CC) $(LDFLAGS) $^ $(LIBS_daemon) -o $@
 $(BUILD)/obj/daemon/main.o: | $(GENERATED)
 
 $(BUILD)/facet-%: $(BUILD)/obj/daemon/helper/%.o $(call lib,daemon device kernels proto)
-	$(CC) $(LDFLAGS) $^ $(LIBS_daemon) -o $@
+	@$(if $(V),,echo '  LINK $@')
+	$(Q)$(CC) $(LDFLAGS) $^ $(LIBS_daemon) -o $@
 
 $(BUILD)/libfacet.so: $(ROOM_libfacet) $(call lib,proto) host/libfacet/libfacet.map
-	$(CC) $(LDFLAGS) -shared -Wl,-soname,libfacet.so.0 -Wl,--version-script=host/libfacet/libfacet.map \
+	@$(if $(V),,echo '  LINK $@')
+	$(Q)$(CC) $(LDFLAGS) -shared -Wl,-soname,libfacet.so.0 -Wl,--version-script=host/libfacet/libfacet.map \
 		$(ROOM_libfacet) $(call lib,proto) -lprotobuf-c -lsodium -o $@
 	@ln -sf libfacet.so $(BUILD)/libfacet.so.0
 
 $(BUILD)/libfacet-face.so: $(ROOM_face) $(BUILD)/libfacet.so
-	$(CC) $(LDFLAGS) -shared -Wl,-soname,libfacet-face.so.0 $(ROOM_face) -L$(BUILD) -lfacet \
+	@$(if $(V),,echo '  LINK $@')
+	$(Q)$(CC) $(LDFLAGS) -shared -Wl,-soname,libfacet-face.so.0 $(ROOM_face) -L$(BUILD) -lfacet \
 		-ljpeg -lpng -lexif -lm -o $@
 	@ln -sf libfacet-face.so $(BUILD)/libfacet-face.so.0
 
 $(BUILD)/facetctl: $(call lib,facetctl face compile libfacet kernels proto)
-	$(CC) $(LDFLAGS) $^ $(LIBS_host) -o $@
+	@$(if $(V),,echo '  LINK $@')
+	$(Q)$(CC) $(LDFLAGS) $^ $(LIBS_host) -o $@
 
 # ---- tests: tests/ROOM/test_*.c are Check programs, tests/ROOM/test_*.sh are scripts ------------
-TEST_ROOMS := kernels proto device gallery model daemon libfacet face compile e2e
+TEST_ROOMS := kernels proto device gallery model daemon libfacet face compile facetctl e2e
 test_programs = $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/$(1)/test_*.c))
 test_scripts  = $(wildcard tests/$(1)/test_*.sh)
 
@@ -116,12 +123,13 @@ USES_daemon   := daemon device kernels proto
 USES_libfacet := libfacet proto
 USES_face     := face libfacet proto
 USES_compile  := compile kernels proto
+USES_facetctl := facetctl face compile libfacet kernels proto
 USES_e2e      := libfacet proto
 
 define test_room
 $(BUILD)/tests/$(1)/test_%: $(BUILD)/obj/tests/$(1)/test_%.o $(patsubst tests/%.c,$(BUILD)/obj/tests/%.o,$(filter-out tests/$(1)/test_%.c,$(wildcard tests/$(1)/*.c))) $(call lib,$(USES_$(1)))
 	@mkdir -p $$(@D)
-	$$(CC) $$(LDFLAGS) $$^ -lcheck -lsubunit -lrt $$(LIBS_daemon) $$(LIBS_host) -o $$@
+	$(Q)$$(CC) $$(LDFLAGS) $$^ -lcheck -lsubunit -lrt $$(LIBS_daemon) $$(LIBS_host) -o $$@
 $(patsubst tests/%.c,$(BUILD)/obj/tests/%.o,$(wildcard tests/$(1)/*.c)): | $(GENERATED)
 .PHONY: check-$(1) tests-$(1)
 tests-$(1): $(call test_programs,$(1))
@@ -138,7 +146,8 @@ BENCH_PARTS := $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out tests/bench/bench_%.
 bench-programs: $(patsubst tests/%.c,$(BUILD)/%,$(wildcard tests/bench/bench_*.c))
 $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(BENCH_PARTS) $(call lib,kernels)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) $^ $(LIBS_bench) -o $@
+	@$(if $(V),,echo '  LINK $@')
+	$(Q)$(CC) $(LDFLAGS) $^ $(LIBS_bench) -o $@
 
 # ---- what a person asks for --------------------------------------------------------------------
 JOBS ?= $(shell nproc)
@@ -165,7 +174,7 @@ check-long:
 # The same tests under AddressSanitizer and UndefinedBehaviorSanitizer.
 check-asan:
 	@tools/deps build check
-	@BUILD=$(BUILD)/asan JOBS=$(JOBS) SAN=address,undefined tests/run kernels proto device gallery model daemon libfacet face compile
+	@BUILD=$(BUILD)/asan JOBS=$(JOBS) SAN=address,undefined tests/run kernels proto device gallery model daemon libfacet face compile facetctl
 
 bench: all bench-programs
 	@BUILD=$(BUILD) tests/bench/run
