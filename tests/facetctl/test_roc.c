@@ -103,6 +103,21 @@ START_TEST(intervals_hold_the_value_and_repeat)
 }
 END_TEST
 
+START_TEST(a_score_at_the_threshold_passes)
+{
+	struct roc *roc = roc_create(2);
+	struct roc_point point;
+
+	roc_add(roc, 0, 1, 0.5f);
+	roc_add(roc, 0, 0, nextafterf(0.5f, 1)); /* where the threshold will be */
+	ck_assert_int_eq(roc_finish(roc), 0);
+	roc_at(roc, 0.5, &point);
+	ck_assert(point.threshold == nextafterf(0.5f, 1));
+	ck_assert(point.tar == 1);
+	roc_free(roc);
+}
+END_TEST
+
 START_TEST(no_pairs_is_an_error)
 {
 	struct roc *roc = roc_create(2);
@@ -128,6 +143,7 @@ int main(void)
 	suite_add_tcase(suite, cases);
 	tcase_add_test(cases, thresholds_are_the_smallest_that_keep_the_rate);
 	tcase_add_test(cases, intervals_hold_the_value_and_repeat);
+	tcase_add_test(cases, a_score_at_the_threshold_passes);
 	tcase_add_test(cases, no_pairs_is_an_error);
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);
