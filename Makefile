@@ -99,13 +99,18 @@ $(BUILD)/libfacet.so: $(ROOM_libfacet) $(call lib,proto) host/libfacet/libfacet.
 		$(ROOM_libfacet) $(call lib,proto) -lprotobuf-c -lsodium -o $@
 	@ln -sf libfacet.so $(BUILD)/libfacet.so.0
 
-$(BUILD)/libfacet-face.so: $(ROOM_face) $(BUILD)/libfacet.so
+$(BUILD)/libfacet-face.so: $(ROOM_face) $(BUILD)/libfacet.so host/face/libfacet-face.map
 	@$(if $(V),,echo '  LINK $@')
-	$(Q)$(CC) $(LDFLAGS) -shared -Wl,-soname,libfacet-face.so.0 $(ROOM_face) -L$(BUILD) -lfacet \
+	$(Q)$(CC) $(LDFLAGS) -shared -Wl,-soname,libfacet-face.so.0 -Wl,--version-script=host/face/libfacet-face.map $(ROOM_face) -L$(BUILD) -lfacet \
 		-ljpeg -lpng -lexif -lm -o $@
 	@ln -sf libfacet-face.so $(BUILD)/libfacet-face.so.0
 
 $(BUILD)/facetctl: $(call lib,facetctl face compile libfacet kernels proto)
+	@$(if $(V),,echo '  LINK $@')
+	$(Q)$(CC) $(LDFLAGS) $^ $(LIBS_host) -o $@
+
+# The demo's own tools; the machine's limits are measured as the benches do.
+$(BUILD)/demo-tool: $(call objects,demo) $(BUILD)/obj/tests/bench/limits.o $(call lib,face libfacet proto)
 	@$(if $(V),,echo '  LINK $@')
 	$(Q)$(CC) $(LDFLAGS) $^ $(LIBS_host) -o $@
 
@@ -158,7 +163,7 @@ deps:
 # Packages may have been installed just now, so the real work is done by a second make.
 demo:
 	@tools/deps build && tools/deps --optional demo
-	@$(MAKE) --no-print-directory -j$(JOBS) all
+	@$(MAKE) --no-print-directory -j$(JOBS) all $(BUILD)/demo-tool
 	@BUILD=$(BUILD) demo/run
 
 check:
