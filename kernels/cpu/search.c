@@ -4,7 +4,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <string.h>
 
 #define TILES_MAX (UINT64_C(1) << 48) /* keeps tile * 16 * dim within 64 bits */
 
@@ -73,15 +72,6 @@ int cpu_search_begin(struct cpu_search *call, const struct search_rows *rows, ui
 		update_limit(call, i);
 	}
 	return 0;
-}
-
-void cpu_search_query_group(const struct cpu_search *call, uint32_t query, uint32_t group,
-			    int8_t out[4])
-{
-	uint32_t left = call->rows->dim - 4 * group;
-
-	memset(out, 0, 4);
-	memcpy(out, call->queries[query].x + 4 * group, left < 4 ? left : 4);
 }
 
 const uint8_t *cpu_search_line(const struct cpu_search *call, uint64_t tile, uint32_t group)

@@ -8,6 +8,8 @@
 
 #include "kernels/ops.h"
 
+#include <string.h>
+
 int cpu_search_avx512(const struct search_rows *rows, uint64_t tile_begin, uint64_t tile_end,
 		      const struct search_query *queries, uint32_t count,
 		      struct search_list *const *lists, void *scratch);
@@ -50,8 +52,18 @@ int cpu_search_begin(struct cpu_search *call, const struct search_rows *rows, ui
 		     struct search_list *const *lists);
 
 /* Dimensions 4 * group .. + 3 of a query, zero past dim. */
-void cpu_search_query_group(const struct cpu_search *call, uint32_t query, uint32_t group,
-			    int8_t out[4]);
+static inline void cpu_search_query_group(const struct cpu_search *call, uint32_t query,
+					  uint32_t group, int8_t out[4])
+{
+	const int8_t *x = call->queries[query].x + 4 * group;
+	uint32_t left = call->rows->dim - 4 * group;
+
+	if (left >= 4)
+		memcpy(out, x, 4);
+	else
+		for (uint32_t i = 0; i < 4; i++)
+			out[i] = i < left ? x[i] : 0;
+}
 
 /* Line `group` of a tile: 16 rows of 4 dimensions. */
 const uint8_t *cpu_search_line(const struct cpu_search *call, uint64_t tile, uint32_t group);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Search with vpdpbusd: one tile of 16 rows against up to 24 queries at a time, an accumulator a
- * query. Tiles are read as one stream, prefetched a little ahead of the hardware; a tile stays in
- * the nearest cache while the other groups of queries run over it. Scores are compared in registers;
- * only a tile with a hit leaves its dots in memory for the slow path.
+ * query. The first group of queries reads the tiles as one stream, prefetched a little ahead of the
+ * hardware; the others run over a block of them while it is in the second cache, so that a group's
+ * queries stay in the first. Scores are compared in registers; only a tile with a hit leaves its dots
+ * in memory for the slow path.
  *
  * The accumulators have names and the multiply-add is written in assembly, because GCC 12 puts
  * arrays of them on the stack.
@@ -13,15 +14,15 @@
 #include <immintrin.h>
 
 #define QUERIES 24
-#define EACH(X)                                                                                    \
-	X(0)                                                                                       \
-	X(1)                                                                                       \
-	X(2)                                                                                       \
-	X(3)                                                                                       \
-	X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15) X(16) X(17) X(18) X(19)  \
-		X(20) X(21) X(22) X(23)
-#define AHEAD	     1024 /* bytes */
-#define SCORES_AHEAD 4	  /* tiles */
+/* clang-format off */
+#define EACH(X) \
+	X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) \
+	X(12) X(13) X(14) X(15) X(16) X(17) X(18) X(19) X(20) X(21) X(22) X(23)
+/* clang-format on */
+
+#define AHEAD	     1024   /* bytes a line is fetched before its use */
+#define SCORES_AHEAD 4	    /* tiles */
+#define BLOCK_BYTES  131072 /* of tiles: with a group of queries they fit the second cache */
 
 /* Lines of the head, or of the tail, of a tile. */
 struct span {
@@ -233,18 +234,6 @@ static void pack(struct cpu_search *call)
 	}
 }
 
-static void scan_tile(struct cpu_search *call, const struct tile *tile)
-{
-	const int32_t *x = (const int32_t *)call->packed;
-	uint32_t n;
-
-	for (uint32_t first = 0; first < call->count; first += n, x += n * call->groups) {
-		n = next_group(call->count - first);
-		if (scans[n - 1](call, tile, first, x))
-			take_hits(call, tile->number, first, n);
-	}
-}
-
 /* A load that misses would hold up everything behind it. */
 static void prefetch_scores(const struct cpu_search *call, uint64_t tile)
 {
@@ -256,25 +245,51 @@ static void prefetch_scores(const struct cpu_search *call, uint64_t tile)
 		_mm_prefetch((const char *)((uintptr_t)call->bias + offset), _MM_HINT_T0);
 }
 
+static struct span span_of(const uint8_t *tiles, uint64_t tile, uint32_t groups)
+{
+	size_t bytes = (size_t)groups * 64;
+
+	return (struct span){groups ? tiles + tile * bytes : NULL, bytes};
+}
+
+/* One group of n queries over the tiles of a block. */
+static void scan_block(struct cpu_search *call, uint64_t begin, uint64_t end, uint32_t first,
+		       uint32_t n, const int32_t *x)
+{
+	const struct search_rows *rows = call->rows;
+	uint32_t head = call->head_groups, tail = call->groups - head;
+
+	for (uint64_t t = begin; t < end; t++) {
+		struct tile tile = {span_of(rows->head_tiles, t, head),
+				    span_of(rows->tail_tiles, t, tail), t};
+
+		prefetch_scores(call, t + SCORES_AHEAD);
+		if (scans[n - 1](call, &tile, first, x))
+			take_hits(call, t, first, n);
+	}
+}
+
 int cpu_search_avx512(const struct search_rows *rows, uint64_t tile_begin, uint64_t tile_end,
 		      const struct search_query *queries, uint32_t count,
 		      struct search_list *const *lists, void *scratch)
 {
 	struct cpu_search *call = scratch;
 	int err = cpu_search_begin(call, rows, tile_begin, tile_end, queries, count, lists);
-	struct tile tile = {0};
+	uint64_t block, end;
 
 	if (err)
 		return err;
 	pack(call);
-	tile.head.bytes = (size_t)call->head_groups * 64;
-	tile.tail.bytes = (size_t)(call->groups - call->head_groups) * 64;
-	for (tile.number = tile_begin; tile.number < tile_end; tile.number++) {
-		tile.head.lines = rows->head_tiles + tile.number * tile.head.bytes;
-		if (tile.tail.bytes)
-			tile.tail.lines = rows->tail_tiles + tile.number * tile.tail.bytes;
-		prefetch_scores(call, tile.number + SCORES_AHEAD);
-		scan_tile(call, &tile);
+	block = 1 + BLOCK_BYTES / (64 * call->groups);
+	for (uint64_t begin = tile_begin; begin < tile_end; begin = end) {
+		const int32_t *x = (const int32_t *)call->packed;
+		uint32_t n;
+
+		end = tile_end - begin < block ? tile_end : begin + block;
+		for (uint32_t first = 0; first < count; first += n, x += n * call->groups) {
+			n = next_group(count - first);
+			scan_block(call, begin, end, first, n, x);
+		}
 	}
 	return 0;
 }

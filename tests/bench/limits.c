@@ -11,7 +11,7 @@
 #define READ_BYTES  (1ul << 30)
 #define HUGE_PAGE   (2ul << 20)
 #define SAMPLES_MAX 256
-#define VNNI_ROUNDS 1000000L
+#define VNNI_ROUNDS 10000000L
 
 /* A pass over n bytes, prefetching `ahead` bytes before them; the value keeps it from being
  * optimised away. */
@@ -193,8 +193,10 @@ void limits_free(struct limits *l)
 	free(l);
 }
 
-#define SIXTEEN(X)                                                                                 \
+/* clang-format off */
+#define SIXTEEN(X) \
 	X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15)
+/* clang-format on */
 #define CHAIN(i) __m512i c##i = _mm512_set1_epi32(i);
 #define STEP(i)	 __asm__ volatile("vpdpbusd %2, %1, %0" : "+v"(c##i) : "v"(a), "v"(b));
 #define FOLD(i)	 sum = _mm512_add_epi32(sum, c##i);
