@@ -10,6 +10,9 @@
  *
  * Durability. done() of an enrol or delete with error 0 means: on disk, synced, and visible to
  * every snapshot taken from now on. kill -9 or power loss at any moment loses nothing acknowledged.
+ * done() of a delete also waits until no snapshot is held that still saw the templates, and they are
+ * wiped from the rows: so no search ends with one after its delete was acknowledged, and a snapshot
+ * must not be held for long.
  *
  * Disk. ROOT/galleries/NAME/ holds one LMDB environment (docs/operations.md, "Files"). A spawned
  * checker walks it before the daemon opens it.
@@ -22,12 +25,12 @@
 #include <stdint.h>
 #include "kernels/ops.h"
 
-#define GALLERY_NAME_MAX 64     /* [a-z0-9][a-z0-9._-]*, bytes */
+#define GALLERY_NAME_MAX    64	/* [a-z0-9][a-z0-9._-]*, bytes */
 #define GALLERY_SUBJECT_MAX 128 /* bytes of UTF-8, no control characters */
-#define GALLERY_SOURCE_MAX 128
-#define GALLERY_TEXT 200
-#define GALLERY_KEY_BYTES 16
-#define GALLERY_ID_MAX INT64_MAX
+#define GALLERY_SOURCE_MAX  128
+#define GALLERY_TEXT	    200
+#define GALLERY_KEY_BYTES   16
+#define GALLERY_ID_MAX	    INT64_MAX
 
 struct gallery_space {
 	char name[GALLERY_NAME_MAX + 1];
@@ -47,7 +50,7 @@ enum gallery_state {
 	GALLERY_LOADING,
 	GALLERY_READY,
 	GALLERY_READ_ONLY, /* searched, not written: the disk is low (text) */
-	GALLERY_FAILED,    /* text says what and what to do */
+	GALLERY_FAILED,	   /* text says what and what to do */
 };
 
 struct gallery_status {
@@ -63,11 +66,11 @@ struct gallery;
 
 /* Options of the process, the same for all galleries. */
 struct gallery_config {
-	const char *root;              /* the state directory */
-	const char *checker;           /* path of facet-gallery-check */
-	uint64_t disk_reserve;         /* read-only below this many free bytes; 0 = 256 MiB */
-	uint32_t purge_seconds;        /* deleted records leave the file within; 0 = 86,400 */
-	const uint8_t *key;            /* 32 bytes: encryption at rest; NULL for none */
+	const char *root;	/* the state directory */
+	const char *checker;	/* path of facet-gallery-check */
+	uint64_t disk_reserve;	/* read-only below this many free bytes; 0 = 256 MiB */
+	uint32_t purge_seconds; /* deleted records leave the file within; 0 = 86,400 */
+	const uint8_t *key;	/* 32 bytes: encryption at rest; NULL for none */
 	void (*changed)(struct gallery *gallery, void *user); /* a state changed; any thread */
 	void *user;
 };
@@ -98,14 +101,15 @@ struct gallery_snapshot {
 	uint64_t generation; /* private */
 };
 
-int gallery_snapshot(struct gallery *gallery, struct gallery_snapshot *snapshot); /* -EAGAIN not ready */
+int gallery_snapshot(struct gallery *gallery,
+		     struct gallery_snapshot *snapshot); /* -EAGAIN not ready */
 void gallery_release(struct gallery *gallery, struct gallery_snapshot *snapshot);
 
 /* A query ready to be searched. The float probe is kept for re-rank by the caller. */
 struct gallery_probe {
 	int8_t x[SEARCH_DIM_MAX]; /* rotated, quantized, in layout order */
-	float q_scale;            /* reply = score(s) by metric: see gallery_score() */
-	float q_norm2;            /* L2: |q|^2 * step^2 */
+	float q_scale;		  /* reply = score(s) by metric: see gallery_score() */
+	float q_norm2;		  /* L2: |q|^2 * step^2 */
 };
 
 /* Rotates and quantizes. -EINVAL: NaN, infinite or zero vector. int8 probes count as step 1. */
@@ -133,8 +137,8 @@ enum gallery_kind {
 	GALLERY_DELETE_SUBJECT,
 	GALLERY_SUBJECTS, /* a page of subjects */
 	GALLERY_SUBJECT,  /* one subject's templates */
-	GALLERY_EXPORT,   /* a page of records */
-	GALLERY_RERANK,   /* scores of hits by the originals */
+	GALLERY_EXPORT,	  /* a page of records */
+	GALLERY_RERANK,	  /* scores of hits by the originals */
 	GALLERY_COMPACT,
 };
 
@@ -152,17 +156,17 @@ struct gallery_request {
 	/* enrol: count vectors, [count][dim]; subjects and sources have count entries or 1 (or 0
 	 * sources). All of it stays alive until done. */
 	uint32_t count;
-	const float *f32;   /* one of these two */
+	const float *f32; /* one of these two */
 	const int8_t *s8;
 	const char *const *subjects;
 	uint32_t subject_count;
 	const char *const *sources;
 	uint32_t source_count;
 	const uint64_t *tags; /* or NULL */
-	uint64_t *ids;        /* enrol: in (0 = number it) and out, never NULL; delete: in */
+	uint64_t *ids;	      /* enrol: in (0 = number it) and out, never NULL; delete: in */
 	bool has_key;
 	uint8_t key[GALLERY_KEY_BYTES]; /* enrol and deletes: a replay gives the first answer */
-	bool dry_run;                   /* deletes: count only */
+	bool dry_run;			/* deletes: count only */
 
 	/* delete subject, subject */
 	char subject[GALLERY_SUBJECT_MAX + 1];
@@ -172,8 +176,9 @@ struct gallery_request {
 	uint64_t cursor;
 	uint32_t limit;
 
-	/* rerank: the float probe and hits in, scores (double dot of unit originals, cosine; squared
-	 * distance for L2) out, hits then in order of score */
+	/* rerank: the float probe and count hits in, scores (double dot of unit originals, cosine; dot;
+	 * squared distance for L2) out, hits then in order of score. record_count of them still
+	 * exist; those deleted meanwhile come last and have the score NaN. */
 	const float *probe;
 	struct search_hit *hits;
 	double *scores;
@@ -187,11 +192,13 @@ struct gallery_request {
 	uint32_t *subject_templates; /* GALLERY_SUBJECTS: templates of each */
 	uint32_t record_count;
 	float *vectors; /* export: [record_count][dim], originals, or rows * step */
+	size_t vector_bytes;
 
 	struct gallery_request *next; /* the gallery's own */
 };
 
-int gallery_submit(struct gallery *gallery, struct gallery_request *request); /* -EAGAIN: queue full */
+int gallery_submit(struct gallery *gallery,
+		   struct gallery_request *request); /* -EAGAIN: queue full */
 void gallery_request_clear(struct gallery_request *request);
 
 /* ---- spaces: thresholds by false-match rate, durable (ROOT/catalog) ------------------------------ */

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The check of a gallery's file, which facet-gallery-check runs apart from the daemon. */
+#ifndef FACET_DAEMON_GALLERY_CHECK_H
+#define FACET_DAEMON_GALLERY_CHECK_H
+
+#include <stdint.h>
+
+#include "daemon/gallery/gallery.h"
+
+/* key: 32 bytes or NULL. 0, or -EBADMSG and what is wrong and what to do. progress may be NULL. */
+int gallery_check(const char *dir, const uint8_t *key,
+		  void (*progress)(void *context, uint64_t done, uint64_t of),
+		  char text[GALLERY_TEXT]);
+
+#endif

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of the gallery share. See gallery.h for the threads. */
+#ifndef FACET_DAEMON_GALLERY_INTERNAL_H
+#define FACET_DAEMON_GALLERY_INTERNAL_H
+
+#include <pthread.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+#include "daemon/gallery/gallery.h"
+#include "daemon/gallery/rows.h"
+#include "daemon/gallery/snapshot.h"
+#include "daemon/gallery/store.h"
+#include "daemon/gallery/subjects.h"
+#include "kernels/cpu/cpu.h"
+
+#define GALLERY_QUEUE_MAX  1024u  /* requests waiting for a thread */
+#define GALLERY_BATCH_MAX  65536u /* templates of one request */
+#define GALLERY_PAGE_MAX   4096u  /* records of one page */
+#define GALLERY_GROUP_MAX  32768u /* templates at which a commit takes no more requests */
+#define GALLERY_STAGED_MAX (GALLERY_GROUP_MAX + GALLERY_BATCH_MAX)
+
+/* Requests in order of arrival, for one thread. */
+struct queue {
+	pthread_mutex_t lock;
+	pthread_cond_t wake; /* CLOCK_MONOTONIC */
+	struct gallery_request *first, **last;
+	uint32_t count;
+	bool stop, nudged;
+};
+
+void queue_init(struct queue *queue);
+void queue_free(struct queue *queue);
+int queue_put(struct queue *queue, struct gallery_request *request); /* -EAGAIN */
+void queue_stop(struct queue *queue);
+void queue_nudge(struct queue *queue); /* lets queue_take() return */
+/* All that wait, as a list; NULL after a nudge or timeout (ms, -1: none) or when stopped. */
+struct gallery_request *queue_take(struct queue *queue, int timeout_ms, bool *stopped);
+
+struct staged {
+	struct gallery_request *request;
+	uint32_t index; /* of the template in its request */
+	uint32_t row;
+	uint32_t subject;
+	float step;
+	uint64_t id;
+};
+
+/* The requests of one commit: all enrolments or all deletes. */
+struct group {
+	struct gallery_request *requests[GALLERY_QUEUE_MAX];
+	struct store_answer answers[GALLERY_QUEUE_MAX];
+	uint32_t request_count;
+	struct staged *staged;
+	int8_t *x; /* [staged][dim] */
+	uint32_t count, room;
+	struct store_txn txn;
+};
+
+struct row_list { /* dead rows, linked through rows.seq */
+	uint32_t first, last;
+};
+
+struct gallery {
+	char name[GALLERY_NAME_MAX + 1];
+	char *dir, *checker;
+	int dir_fd; /* holds the lock of the folder */
+	uint64_t disk_reserve;
+	uint32_t purge_seconds;
+	bool keyed;
+	uint8_t key[SEAL_KEY_BYTES];
+	void (*changed)(struct gallery *gallery, void *user);
+	void *user;
+	const struct cpu_kernels *cpu;
+
+	pthread_mutex_t lock; /* the status */
+	struct gallery_status status;
+	bool spec_known, stopping;
+	pid_t checker_pid;
+
+	struct gallery_spec spec;
+	struct store *store;
+	struct rows rows;
+	struct subjects subjects;
+	struct snapshots snapshots;
+	bool loaded; /* rows, subjects, store are there */
+
+	pthread_t writer, reader;
+	struct queue writes, reads;
+
+	/* the writer's own */
+	struct group *group;
+	uint32_t epoch;
+	uint64_t templates;
+	struct row_list dying, wiped, resting;
+	uint64_t resting_stamp;
+	struct gallery_request *unacknowledged, **unacknowledged_last;
+	bool broken; /* a write failed in a way only a restart can judge */
+	int64_t purge_retry;
+	bool reclaim_wanted; /* atomic: a release must wake the writer */
+};
+
+/* status.c: the state and its text; any thread. */
+void gallery_set_state(struct gallery *gallery, enum gallery_state state, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+enum gallery_state gallery_get_state(struct gallery *gallery);
+void gallery_set_percent(struct gallery *gallery, uint32_t percent);
+void gallery_count(struct gallery *gallery); /* refreshes the sizes; the writer */
+
+int gallery_fail(struct gallery_request *request, int error, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* load.c, writer.c, reader.c */
+int gallery_load(struct gallery *gallery);
+void *gallery_writer(void *gallery);
+void *gallery_reader(void *gallery);
+int gallery_rerank(struct gallery *gallery, struct gallery_request *request,
+		   struct store_view *view);
+
+/* enrol.c, delete.c: prepare a request into the group (0: staged or done already with error set in
+ * the request), write the group into its transaction, then publish it or take it back. */
+struct group_ops {
+	int (*prepare)(struct gallery *gallery, struct gallery_request *request,
+		       struct store_answer *answer);
+	int (*write)(struct gallery *gallery);
+	void (*publish)(struct gallery *gallery);
+	void (*take_back)(struct gallery *gallery, uint32_t from);
+};
+extern const struct group_ops enrol_ops, delete_ops;
+int group_room(struct gallery *gallery, uint32_t more); /* -ENOMEM */
+
+/* reclaim.c: dead rows are wiped when no snapshot sees them, used again when none can read them. */
+void reclaim_add(struct gallery *gallery, uint32_t row);
+void reclaim_run(struct gallery *gallery);
+bool reclaim_pending(const struct gallery *gallery, uint32_t epoch); /* rows that died by then */
+/* Epochs in memory are 32 bits: near their end they begin again, in a moment without snapshots. */
+void epoch_rebase(struct gallery *gallery);
+
+/* paths: malloc'ed */
+char *gallery_path(const char *root, const char *name);
+bool gallery_name_ok(const char *name);
+
+#endif

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A range of addresses that grows in place, so that pointers into it stay valid while others read.
+ * Nothing of it appears in a core dump. New bytes are zero.
+ */
+#ifndef FACET_DAEMON_GALLERY_RESERVE_H
+#define FACET_DAEMON_GALLERY_RESERVE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct reserve {
+	uint8_t *base; /* aligned to 2 MiB */
+	size_t size;   /* bytes reserved */
+	size_t grown;  /* bytes that may be used */
+};
+
+int reserve_init(struct reserve *reserve, size_t size); /* -ENOMEM */
+void reserve_free(struct reserve *reserve);
+int reserve_grow(struct reserve *reserve, size_t bytes); /* [0, bytes) may be used; -ENOMEM */
+
+#endif
