@@ -14,6 +14,9 @@ static const struct world_limits small = {.dim = 64, .rows = 300, .count = 64, .
 static const struct world_limits wide = {.dim = 1024, .rows = 70, .count = 30, .k = 20};
 static const struct world_limits tall = {.dim = 6, .rows = 70000, .count = 3, .k = 65536};
 
+/* more tiles than a block holds, and several groups of queries */
+static const struct world_limits blocks = {.dim = 64, .rows = 9000, .count = 64, .k = 20};
+
 struct lists {
 	uint32_t count;
 	struct search_list *list[SEARCH_BATCH_MAX];
@@ -101,6 +104,8 @@ START_TEST(cpu_is_right)
 		check_cpu(seed, &wide);
 	for (uint64_t seed = 1201; seed <= 1203; seed++)
 		check_cpu(seed, &tall);
+	for (uint64_t seed = 1301; seed <= 1305; seed++)
+		check_cpu(seed, &blocks);
 }
 END_TEST
 
