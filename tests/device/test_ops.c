@@ -629,14 +629,15 @@ START_TEST(buffers_are_bounded)
 	ck_assert_int_ne(ops->buffer_create(device, UINT64_MAX, &buffer), 0);
 	ck_assert_int_ne(ops->buffer_create(device, UINT64_MAX / 2, &buffer), 0);
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-		uint64_t n = sizes[i];
+		uint64_t n = sizes[i], zeros = 0;
 		uint8_t *data;
 
 		ck_assert_int_eq(ops->buffer_create(device, n, &buffer), 0);
 		data = ops->buffer_map(buffer);
 		ck_assert_uint_eq((uintptr_t)data % (n >= 2u << 20 ? 2u << 20 : 4096), 0);
-		for (uint64_t k = 0; k < n; k++)
-			ck_assert(data[k] == 0);
+		while (zeros < n && !data[zeros])
+			zeros++;
+		ck_assert_uint_eq(zeros, n);
 		ck_assert_int_eq(ops->buffer_write(buffer, n - 1, &byte, 1), 0);
 		ck_assert_int_eq(ops->buffer_write(buffer, n, &byte, 1), -EINVAL);
 		ck_assert_int_eq(ops->buffer_write(buffer, UINT64_MAX, &byte, 2), -EINVAL);
