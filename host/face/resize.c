@@ -12,11 +12,6 @@ static int32_t clamp(int64_t v, int32_t low, int32_t high)
 	return v < low ? low : v > high ? high : (int32_t)v;
 }
 
-static int64_t floor_div(int64_t a, int64_t b)
-{
-	return a / b - (a % b < 0);
-}
-
 static uint32_t smaller(uint32_t a, uint32_t b)
 {
 	return a < b ? a : b;
@@ -51,10 +46,10 @@ int face_blocks_make(const struct facet_face_image *image, struct facet_face_box
 	uint8_t *out;
 
 	/* One block more on each side, for the neighbours that bilinear sampling touches. */
-	blocks->left = clamp(floor_div(box.left, fx) - 1, 0, across - 1);
-	blocks->top = clamp(floor_div(box.top, fy) - 1, 0, down - 1);
-	blocks->right = clamp(floor_div((int64_t)box.right - 1, fx) + 2, blocks->left + 1, across);
-	blocks->bottom = clamp(floor_div((int64_t)box.bottom - 1, fy) + 2, blocks->top + 1, down);
+	blocks->left = clamp(box.left / (int32_t)fx - 1, 0, across - 1);
+	blocks->top = clamp(box.top / (int32_t)fy - 1, 0, down - 1);
+	blocks->right = clamp((box.right - 1) / (int32_t)fx + 2, blocks->left + 1, across);
+	blocks->bottom = clamp((box.bottom - 1) / (int32_t)fy + 2, blocks->top + 1, down);
 	blocks->owned = NULL;
 	if (fx == 1 && fy == 1) {
 		blocks->stride = (size_t)image->width * 3;
@@ -87,9 +82,10 @@ static void make_taps(struct tap *tap, uint32_t count, int32_t low, int32_t high
 		      int32_t first, int32_t end)
 {
 	for (uint32_t i = 0; i < count; i++) {
-		/* The middle of the target's pixel, in blocks of f pixels, 16.16. */
+		/* The middle of the target's pixel, in blocks of f pixels, 16.16. Division goes
+		 * towards zero, but what lies left of the image reads its edge anyway. */
 		int64_t twice = 2ll * low * count + (2ll * i + 1) * ((int64_t)high - low);
-		int64_t at = floor_div(twice * 65536, 2ll * count * f) - 32768;
+		int64_t at = twice * 65536 / (2ll * count * f) - 32768;
 
 		tap[i].first = (uint32_t)(clamp(at >> 16, first, end - 1) - first);
 		tap[i].second = (uint32_t)(clamp((at >> 16) + 1, first, end - 1) - first);
