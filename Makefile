@@ -153,6 +153,10 @@ $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(BENCH_PARTS) $(call lib,kernels
 	@mkdir -p $(@D)
 	@$(if $(V),,echo '  LINK $@')
 	$(Q)$(CC) $(LDFLAGS) $^ $(LIBS_bench) -o $@
+$(BUILD)/bench/bench_model: $(BUILD)/obj/tests/bench/bench_model.o $(call lib,daemon device kernels proto)
+	@mkdir -p $(@D)
+	@$(if $(V),,echo '  LINK $@')
+	$(Q)$(CC) $(LDFLAGS) $^ $(LIBS_daemon) -o $@
 
 # ---- what a person asks for --------------------------------------------------------------------
 JOBS ?= $(shell nproc)
