@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <string.h>
 
 #define SCALE_MAX  0x1p60f
 #define BIAS_MAX   0x1p120f
@@ -81,9 +82,11 @@ void search_put_row(const struct search_rows *rows, uint64_t r, const int8_t *x)
 {
 	for (uint32_t d = 0; d < search_padded_dim(rows->dim); d += 4) {
 		uint8_t *to = (uint8_t *)group_of_row(rows, r, d);
+		uint32_t four = 0;
 
-		for (uint32_t i = 0; i < 4; i++)
-			to[i] = (uint8_t)((d + i < rows->dim ? x[d + i] : 0) + 128);
+		memcpy(&four, x + d, d + 4 <= rows->dim ? 4 : rows->dim - d);
+		four ^= 0x80808080u; /* + 128 on each byte */
+		memcpy(to, &four, 4);
 	}
 }
 

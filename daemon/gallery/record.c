@@ -105,22 +105,29 @@ size_t record_original_bytes(uint32_t dim)
 	return 4 + 2 * (size_t)dim;
 }
 
+/* Where float16 has its full precision, or nearly, for all that matters of a vector. */
+static bool fits_half(float max)
+{
+	return max >= 0x1p-6f && max < 0x1p15f;
+}
+
 void record_original_write(const struct cpu_kernels *cpu, const float *x, uint32_t dim, float step,
 			   uint8_t *out)
 {
 	float scaled[SEARCH_DIM_MAX];
-	uint16_t half[SEARCH_DIM_MAX];
-	int32_t exponent;
+	int32_t exponent = 0;
 	double factor;
 
-	frexp(step * 127.0, &exponent);
-	exponent -= HALF_EXPONENT;
-	factor = ldexp(1.0, -exponent);
-	for (uint32_t i = 0; i < dim; i++)
-		scaled[i] = (float)(x[i] * factor);
-	cpu->to_half(scaled, dim, half);
+	if (!fits_half(step * 127.0f)) {
+		frexp(step * 127.0, &exponent);
+		exponent -= HALF_EXPONENT;
+		factor = ldexp(1.0, -exponent);
+		for (uint32_t i = 0; i < dim; i++)
+			scaled[i] = (float)(x[i] * factor);
+		x = scaled;
+	}
 	memcpy(out, &exponent, 4);
-	memcpy(out + 4, half, 2 * (size_t)dim);
+	cpu->to_half(x, dim, (uint16_t *)(void *)(out + 4)); /* values lie at even addresses */
 }
 
 int record_original_read(const struct cpu_kernels *cpu, const uint8_t *in, size_t n, uint32_t dim,
@@ -134,8 +141,10 @@ int record_original_read(const struct cpu_kernels *cpu, const uint8_t *in, size_
 		return -EBADMSG;
 	memcpy(&exponent, in, 4);
 	memcpy(half, in + 4, 2 * (size_t)dim);
-	factor = ldexp(1.0, exponent);
 	cpu->from_half(half, dim, x);
+	if (!exponent)
+		return 0;
+	factor = ldexp(1.0, exponent);
 	for (uint32_t i = 0; i < dim; i++)
 		x[i] = (float)(x[i] * factor);
 	return 0;

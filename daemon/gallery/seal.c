@@ -7,7 +7,7 @@
 
 #define NONCE_BYTES crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
 #define TAG_BYTES   crypto_aead_xchacha20poly1305_ietf_ABYTES
-#define HASH_BYTES  crypto_shorthash_BYTES
+#define HASH_BYTES  8u
 
 struct place {
 	uint8_t uuid[16];
@@ -42,16 +42,51 @@ static struct place place_of(const struct seal *seal, enum seal_table table, uin
 	return place;
 }
 
+static uint64_t fold(uint64_t a, uint64_t b)
+{
+	unsigned __int128 product = (unsigned __int128)a * b;
+
+	return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+static uint64_t word(const uint8_t *at)
+{
+	uint64_t x;
+
+	memcpy(&x, at, sizeof(x));
+	return x;
+}
+
+/* Odd constants: the fractions of the square roots of 2, 3, 5 and 7. */
+static const uint64_t root[4] = {
+	UINT64_C(0x6a09e667f3bcc909),
+	UINT64_C(0xbb67ae8584caa73b),
+	UINT64_C(0x3c6ef372fe94f82b),
+	UINT64_C(0xa54ff53a5f1d36f1),
+};
+
+/*
+ * Two lanes take 16 bytes each in turn: lane = fold(lane ^ first word, root ^ second word); the
+ * rest is padded with zeros; the length goes into the last step.
+ */
 static void hash_payload(const struct seal *seal, enum seal_table table, uint64_t number,
 			 const uint8_t *payload, size_t n, uint8_t hash[HASH_BYTES])
 {
-	uint64_t key[2];
+	uint64_t a = fold(word(seal->uuid) ^ root[0], number ^ root[1]);
+	uint64_t b = fold(word(seal->uuid + 8) ^ root[2], (a + table) ^ root[3]);
+	uint8_t rest[32] = {0};
+	size_t i = 0;
 
-	_Static_assert(sizeof(key) == crypto_shorthash_KEYBYTES, "key size");
-	memcpy(key, seal->uuid, sizeof(key));
-	key[0] ^= number;
-	key[1] ^= table;
-	crypto_shorthash(hash, payload, n, (const uint8_t *)key);
+	a ^= root[2];
+	for (; n - i >= 32; i += 32) {
+		a = fold(a ^ word(payload + i), root[0] ^ word(payload + i + 8));
+		b = fold(b ^ word(payload + i + 16), root[1] ^ word(payload + i + 24));
+	}
+	memcpy(rest, payload + i, n - i);
+	a = fold(a ^ word(rest), root[0] ^ word(rest + 8));
+	b = fold(b ^ word(rest + 16), root[1] ^ word(rest + 24));
+	a = fold(a ^ root[3], b ^ n) ^ b;
+	memcpy(hash, &a, HASH_BYTES);
 }
 
 void seal_close(struct seal *seal, enum seal_table table, uint64_t number, uint8_t *value, size_t n)

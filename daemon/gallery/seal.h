@@ -2,10 +2,11 @@
 /*
  * What protects a stored value: a checksum, or with a key authenticated encryption.
  *
- *   plain   u64 SipHash-2-4 | payload. 64 bits keyed by the gallery's uuid, the table and the
- *           record's number: a value of another place or gallery does not pass. It is there
- *           against accidents; 1 to 1.5 cycles a byte keep it out of the way of enrolment, where
- *           BLAKE2b would take as long as all else together.
+ *   plain   u64 checksum | payload. 64 bits of folded 64 x 64-bit products (seal.c), keyed by the
+ *           gallery's uuid, the table and the record's number: a value of another place or gallery
+ *           does not pass. It is there against accidents, at several bytes a cycle; SipHash takes
+ *           2.3 us for a template of 512 dimensions with its original, BLAKE2b more than all else
+ *           of an enrolment, and a CRC has 32 bits.
  *   keyed   24-byte nonce | 16-byte tag | XChaCha20-Poly1305 of the payload, bound to the same
  *           place. Nonce: 16 random bytes drawn when the gallery is opened, then a u64 counter.
  */
