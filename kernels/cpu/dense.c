@@ -20,8 +20,10 @@ struct dense {
 
 /* The start of the packed weights; then bias, s_pos and s_neg of all lanes, then the weights. */
 struct packed {
-	uint32_t linear;
-	uint32_t unused[15];
+	uint32_t linear; /* s_neg == s_pos in each channel */
+	uint32_t relu;	 /* s_neg == 0 in each channel */
+	uint32_t small;	 /* all scales within 1/2 */
+	uint32_t unused[13];
 };
 
 static size_t round_up(size_t n, size_t to)
@@ -124,6 +126,13 @@ static int32_t pack_channel(const struct dense *d, uint8_t *tile, uint32_t lane,
 	return sum;
 }
 
+static void note_scales(struct packed *head, float pos, float neg)
+{
+	head->linear &= pos == neg;
+	head->relu &= neg == 0;
+	head->small &= pos <= 0.5f && neg <= 0.5f && neg >= -0.5f;
+}
+
 static void pack(const struct dense *d, const int8_t *w, const int32_t *bias, void *packed)
 {
 	uint32_t lanes = d->isa->lanes, per_group = d->oc / d->groups;
@@ -133,7 +142,7 @@ static void pack(const struct dense *d, const int8_t *w, const int32_t *bias, vo
 	float *to_pos = (float *)(to_bias + lanes_total(d)), *to_neg = to_pos + lanes_total(d);
 
 	memset(packed, 0, packed_bytes(d));
-	head->linear = 1;
+	head->linear = head->relu = head->small = 1;
 	for (uint32_t o = 0; o < d->oc; o++, w += k) {
 		uint32_t in_group = lane_of(d, o % per_group);
 		size_t lane = (size_t)(o / per_group) * d->tiles * lanes + in_group;
@@ -146,7 +155,7 @@ static void pack(const struct dense *d, const int8_t *w, const int32_t *bias, vo
 			continue;
 		to_pos[lane] = d->q->s_pos[o];
 		to_neg[lane] = d->q->s_neg[o];
-		head->linear &= d->q->s_pos[o] == d->q->s_neg[o];
+		note_scales(head, d->q->s_pos[o], d->q->s_neg[o]);
 	}
 }
 
@@ -205,6 +214,22 @@ static void run_group(const struct dense *d, const void *packed, const struct st
 	}
 }
 
+/* What saves work in the requantisation. */
+static void simplify(const struct packed *head, struct dense_block *b)
+{
+	const struct op_requant *q = b->q;
+
+	b->linear = head->linear;
+	b->small = head->small && (!b->residual || (q->s_r <= 0x1p20f && q->s_r >= -0x1p20f));
+	b->lo = q->lo;
+	if (!head->relu || b->residual || b->out != OP_OUT_S8)
+		return;
+	/* A ReLU is a clamp at the zero point: what s_neg makes of a negative t is cut off anyway. */
+	b->linear = true;
+	b->lo = q->z > q->lo ? q->z : q->lo;
+	b->lo = b->lo < q->hi ? b->lo : q->hi;
+}
+
 static void run(const struct dense *d, const void *packed, const struct strips *s,
 		const int8_t *residual, void *y)
 {
@@ -212,13 +237,13 @@ static void run(const struct dense *d, const void *packed, const struct strips *
 				.steps = d->steps,
 				.stride = s->stride,
 				.w_tile = tile_bytes(d),
-				.linear = ((const struct packed *)packed)->linear,
 				.q = d->q,
 				.out = d->out,
 				.residual = residual,
 				.y = y,
 				.pixel = d->oc};
 
+	simplify(packed, &b);
 	for (uint32_t g = 0; g < d->groups; g++)
 		run_group(d, packed, s, g, &b);
 }
@@ -228,7 +253,7 @@ static void run(const struct dense *d, const void *packed, const struct strips *
 /* Pixels copied at a time: at least one full block. */
 static uint32_t pointwise_pixels(const struct dense *d)
 {
-	size_t fit = POINTWISE_BYTES / ((size_t)d->c * d->isa->element);
+	size_t fit = POINTWISE_BYTES / ((size_t)d->c * d->isa->element + d->oc);
 	uint32_t blocks = (uint32_t)(fit / d->isa->pixels);
 
 	return (blocks ? blocks : 1) * d->isa->pixels;

@@ -28,7 +28,9 @@ struct dense_block {
 	size_t w_tile;	  /* bytes of a tile */
 	const int32_t *bias;
 	const float *s_pos, *s_neg; /* [tiles * lanes], in the order of the lanes */
-	bool linear;		    /* s_pos == s_neg throughout */
+	bool linear;		    /* s_neg need not be looked at */
+	bool small;		    /* |t| < 2^31, whatever the accumulator */
+	int32_t lo;		    /* the least byte to come out, >= q->lo */
 	const struct op_requant *q;
 	enum op_out out;
 	const int8_t *residual; /* whole tensor, or NULL */

@@ -13,6 +13,7 @@
 #define LANES  16
 #define PIXELS 14
 #define NARROW 6
+#define INLINE static inline __attribute__((always_inline))
 
 static void copy_biased(const int8_t *x, size_t n, void *to)
 {
@@ -41,12 +42,12 @@ struct pair {
 	const struct dense_block *b;
 	__m512 pos0, pos1, neg0, neg1;
 	__m512 s_r, high;
-	__m512i z_r, z, lo, to_pixels, to_first, to_second;
+	__m512i z_r, z, lo, hi, to_pixels;
 	__m256i to_tiles;
 	__mmask32 channels;
 };
 
-static inline __m512 scaled(__m512i acc, __m512 pos, __m512 neg, bool linear)
+INLINE __m512 scaled(__m512i acc, __m512 pos, __m512 neg, bool linear)
 {
 	__m512 t = _mm512_cvtepi32_ps(acc);
 
@@ -55,64 +56,82 @@ static inline __m512 scaled(__m512i acc, __m512 pos, __m512 neg, bool linear)
 	return _mm512_mul_ps(t, _mm512_mask_mov_ps(pos, _mm512_movepi32_mask(acc), neg));
 }
 
-static inline __m512 with_residual(__m512 t, __m128i r, const struct pair *p)
+INLINE __m512 with_residual(__m512 t, __m128i r, const struct pair *p)
 {
 	__m512 f = _mm512_cvtepi32_ps(_mm512_sub_epi32(_mm512_cvtepi8_epi32(r), p->z_r));
 
 	return _mm512_add_ps(t, _mm512_mul_ps(f, p->s_r));
 }
 
-static inline void scaled_pixel(const struct pair *p, const int32_t *acc, size_t at, __m512 *t0,
-				__m512 *t1)
-{
-	const struct dense_block *b = p->b;
+/* One pixel's channels: accumulators to t. */
+struct floats {
+	__m512 t0, t1;
+};
 
-	*t0 = scaled(_mm512_load_si512(acc), p->pos0, p->neg0, b->linear);
-	*t1 = scaled(_mm512_load_si512(acc + LANES), p->pos1, p->neg1, b->linear);
-	if (b->residual) {
-		__m256i r = _mm256_maskz_loadu_epi8(p->channels, b->residual + at);
+INLINE struct floats scaled_pixel(const struct pair *p, __m512i a0, __m512i a1, size_t at,
+				  const bool linear)
+{
+	struct floats f = {scaled(a0, p->pos0, p->neg0, linear),
+			   scaled(a1, p->pos1, p->neg1, linear)};
+
+	if (p->b->residual) {
+		__m256i r = _mm256_maskz_loadu_epi8(p->channels, p->b->residual + at);
 
 		r = _mm256_permutexvar_epi32(p->to_tiles, r);
-		*t0 = with_residual(*t0, _mm256_castsi256_si128(r), p);
-		*t1 = with_residual(*t1, _mm256_extracti128_si256(r, 1), p);
+		f.t0 = with_residual(f.t0, _mm256_castsi256_si128(r), p);
+		f.t1 = with_residual(f.t1, _mm256_extracti128_si256(r, 1), p);
 	}
+	return f;
 }
 
-/* Saturation does the clamp's lower side; out of range above, conversion would turn negative. */
-static inline __m512i words(const struct pair *p, __m512 t0, __m512 t1)
+/*
+ * Saturation and p->lo do the clamp's lower side, p->hi its upper. But past 2^31 conversion would
+ * turn negative: unless t is small, p->high comes first.
+ */
+INLINE __m512i words(const struct pair *p, struct floats f, const bool small)
 {
-	__m512i i0 = _mm512_cvtps_epi32(_mm512_min_ps(t0, p->high));
-	__m512i i1 = _mm512_cvtps_epi32(_mm512_min_ps(t1, p->high));
+	__m512i i0 = _mm512_cvtps_epi32(small ? f.t0 : _mm512_min_ps(f.t0, p->high));
+	__m512i i1 = _mm512_cvtps_epi32(small ? f.t1 : _mm512_min_ps(f.t1, p->high));
 
 	return _mm512_adds_epi16(_mm512_packs_epi32(i0, i1), p->z);
+}
+
+/* Two pixels, or with both false the first alone. */
+INLINE void store_two(const struct pair *p, __m512i a0, __m512i a1, __m512i b0, __m512i b1,
+		      size_t at, const bool both, const bool linear, const bool small)
+{
+	int8_t *y = (int8_t *)p->b->y + at;
+	size_t second = both ? p->b->pixel : 0;
+	__m512i first = words(p, scaled_pixel(p, a0, a1, at, linear), small), v = first;
+
+	if (both)
+		v = words(p, scaled_pixel(p, b0, b1, at + second, linear), small);
+	v = _mm512_permutexvar_epi64(p->to_pixels, _mm512_packs_epi16(first, v));
+	v = _mm512_min_epi8(_mm512_max_epi8(v, p->lo), p->hi);
+	if (both)
+		_mm256_mask_storeu_epi8(y + second, p->channels, _mm512_extracti64x4_epi64(v, 1));
+	_mm256_mask_storeu_epi8(y, p->channels, _mm512_castsi512_si256(v));
 }
 
 static void store_bytes(const struct pair *p, const int32_t *acc, uint32_t stride)
 {
 	const struct dense_block *b = p->b;
-	int8_t *y = b->y;
 	size_t at = b->at;
-	__m512 t0, t1, t2, t3;
 
-	for (uint32_t i = 0; i < b->pixels; i += 2, acc += 2 * stride, at += 2 * b->pixel) {
-		bool both = i + 1 < b->pixels;
-		size_t second = both ? at + b->pixel : at;
-		__m512i v;
+	for (uint32_t i = 0; i < b->pixels; i++, acc += stride, at += b->pixel) {
+		__m512i a0 = _mm512_load_si512(acc), a1 = _mm512_load_si512(acc + LANES);
 
-		scaled_pixel(p, acc, at, &t0, &t1);
-		scaled_pixel(p, both ? acc + stride : acc, second, &t2, &t3);
-		v = _mm512_packs_epi16(words(p, t0, t1), words(p, t2, t3));
-		v = _mm512_max_epi8(_mm512_permutexvar_epi64(p->to_pixels, v), p->lo);
-		_mm256_mask_storeu_epi8(y + at, p->channels, _mm512_castsi512_si256(v));
-		if (both)
-			_mm256_mask_storeu_epi8(y + second, p->channels,
-						_mm512_extracti64x4_epi64(v, 1));
+		store_two(p, a0, a1, a0, a1, at, false, b->linear, false);
 	}
 }
 
 /* Four bytes a channel: the accumulator, or t. */
 static void store_dwords(const struct pair *p, const int32_t *acc, uint32_t stride)
 {
+	const __m512i to_first =
+		_mm512_setr_epi32(0, 1, 2, 3, 16, 17, 18, 19, 4, 5, 6, 7, 20, 21, 22, 23);
+	const __m512i to_second =
+		_mm512_setr_epi32(8, 9, 10, 11, 24, 25, 26, 27, 12, 13, 14, 15, 28, 29, 30, 31);
 	const struct dense_block *b = p->b;
 	int32_t *y = b->y;
 	size_t at = b->at;
@@ -121,50 +140,50 @@ static void store_dwords(const struct pair *p, const int32_t *acc, uint32_t stri
 		__m512i v0 = _mm512_load_si512(acc), v1 = _mm512_load_si512(acc + LANES);
 
 		if (b->out == OP_OUT_F32) {
-			__m512 t0, t1;
+			struct floats f = scaled_pixel(p, v0, v1, at, b->linear);
 
-			scaled_pixel(p, acc, at, &t0, &t1);
-			v0 = _mm512_castps_si512(t0);
-			v1 = _mm512_castps_si512(t1);
+			v0 = _mm512_castps_si512(f.t0);
+			v1 = _mm512_castps_si512(f.t1);
 		}
 		_mm512_mask_storeu_epi32(y + at, (__mmask16)p->channels,
-					 _mm512_permutex2var_epi32(v0, p->to_first, v1));
+					 _mm512_permutex2var_epi32(v0, to_first, v1));
 		_mm512_mask_storeu_epi32(y + at + LANES, (__mmask16)(p->channels >> 16),
-					 _mm512_permutex2var_epi32(v0, p->to_second, v1));
+					 _mm512_permutex2var_epi32(v0, to_second, v1));
 	}
+}
+
+INLINE struct pair pair_of(const struct dense_block *b)
+{
+	const struct op_requant *q = b->q;
+	bool scales = b->out != OP_OUT_S32, byte = b->out == OP_OUT_S8;
+
+	return (struct pair){
+		.b = b,
+		.pos0 = _mm512_load_ps(b->s_pos),
+		.pos1 = _mm512_load_ps(b->s_pos + LANES),
+		.neg0 = _mm512_load_ps(b->s_neg),
+		.neg1 = _mm512_load_ps(b->s_neg + LANES),
+		.s_r = _mm512_set1_ps(scales ? q->s_r : 0),
+		.z_r = _mm512_set1_epi32(scales ? q->z_r : 0),
+		.high = _mm512_set1_ps(byte ? (float)(q->hi - q->z) : 0),
+		.z = _mm512_set1_epi16((int16_t)(byte ? q->z : 0)),
+		.lo = _mm512_set1_epi8((int8_t)(byte ? b->lo : 0)),
+		.hi = _mm512_set1_epi8((int8_t)(byte ? q->hi : 0)),
+		.to_pixels = _mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7),
+		.to_tiles = _mm256_setr_epi32(0, 2, 4, 6, 1, 3, 5, 7),
+		.channels = b->channels >= 32 ? ~0u : (1u << b->channels) - 1,
+	};
 }
 
 /* stride: accumulators from a pixel to the next. */
 static void store_pair(const struct dense_block *b, const int32_t *acc, uint32_t stride)
 {
-	const struct op_requant *q = b->q;
-	struct pair p = {
-		.b = b,
-		.to_pixels = _mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7),
-		.to_first =
-			_mm512_setr_epi32(0, 1, 2, 3, 16, 17, 18, 19, 4, 5, 6, 7, 20, 21, 22, 23),
-		.to_second = _mm512_setr_epi32(8, 9, 10, 11, 24, 25, 26, 27, 12, 13, 14, 15, 28, 29,
-					       30, 31),
-		.to_tiles = _mm256_setr_epi32(0, 2, 4, 6, 1, 3, 5, 7),
-		.channels = b->channels >= 32 ? ~0u : (1u << b->channels) - 1,
-	};
+	struct pair p = pair_of(b);
 
-	if (b->out != OP_OUT_S32) {
-		p.pos0 = _mm512_load_ps(b->s_pos);
-		p.pos1 = _mm512_load_ps(b->s_pos + LANES);
-		p.neg0 = _mm512_load_ps(b->s_neg);
-		p.neg1 = _mm512_load_ps(b->s_neg + LANES);
-		p.s_r = _mm512_set1_ps(q->s_r);
-		p.z_r = _mm512_set1_epi32(q->z_r);
-	}
-	if (b->out != OP_OUT_S8) {
+	if (b->out == OP_OUT_S8)
+		store_bytes(&p, acc, stride);
+	else
 		store_dwords(&p, acc, stride);
-		return;
-	}
-	p.high = _mm512_set1_ps((float)(q->hi - q->z));
-	p.z = _mm512_set1_epi16((int16_t)q->z);
-	p.lo = _mm512_set1_epi8((int8_t)q->lo);
-	store_bytes(&p, acc, stride);
 }
 
 /* ---- a tile without a partner: channels in plain order ------------------------------------ */
@@ -176,7 +195,7 @@ static void store_single(const struct dense_block *b, const int32_t *acc)
 	bool byte = b->out == OP_OUT_S8;
 	struct pair p = {.s_r = _mm512_set1_ps(q->s_r), .z_r = _mm512_set1_epi32(q->z_r)};
 	__m512 pos = _mm512_load_ps(b->s_pos), neg = _mm512_load_ps(b->s_neg);
-	__m512 low = _mm512_set1_ps(byte ? (float)(q->lo - q->z) : 0);
+	__m512 low = _mm512_set1_ps(byte ? (float)(b->lo - q->z) : 0);
 	__m512 high = _mm512_set1_ps(byte ? (float)(q->hi - q->z) : 0);
 	__m512i z = _mm512_set1_epi32(q->z);
 	size_t at = b->at;
@@ -251,27 +270,51 @@ static inline __m512i broadcast(const uint8_t *x)
 			_mm512_store_si512(acc + (i * tiles + 1) * LANES, b##i);                   \
 	}
 
+#define STORE_2(i, next)                                                                           \
+	if (pixels > i)                                                                            \
+		store_two(&p, a##i, b##i, a##next, b##next, block->at + i * block->pixel,          \
+			  pixels > next, linear, true);
+
+/* Most blocks: bytes of pairs, straight from the registers. */
+#define STORE_ALL                                                                                  \
+	STORE_2(0, 1)                                                                              \
+	STORE_2(2, 3) STORE_2(4, 5) STORE_2(6, 7) STORE_2(8, 9) STORE_2(10, 11) STORE_2(12, 13)
+
 /* pixels and tiles (1 or 2) are constants wherever this is expanded. */
-static inline __attribute__((always_inline)) void
-multiply_2(const struct dense_block *b, const uint32_t pixels, const uint32_t tiles, int32_t *acc)
+INLINE void multiply_2(const struct dense_block *block, const uint32_t pixels, const uint32_t tiles,
+		       int32_t *acc)
 {
-	const size_t stride = b->stride;
-	const uint8_t *w = b->w, *second = b->w + (tiles > 1 ? b->w_tile : 0);
-	const __m512i bias0 = _mm512_load_si512(b->bias);
-	const __m512i bias1 = _mm512_load_si512(b->bias + (tiles > 1 ? LANES : 0));
+	const size_t stride = block->stride;
+	const uint8_t *w = block->w, *second = block->w + (tiles > 1 ? block->w_tile : 0);
+	const __m512i bias0 = _mm512_load_si512(block->bias);
+	const __m512i bias1 = _mm512_load_si512(block->bias + (tiles > 1 ? LANES : 0));
 	EACH_PIXEL(DECLARE_2)
 
-	for (uint32_t s = 0; s < b->segments; s++) {
-		const uint8_t *x0 = b->segment[s] + b->offset, *x3 = x0 + 3 * stride;
+	for (uint32_t s = 0; s < block->segments; s++) {
+		const uint8_t *x0 = block->segment[s] + block->offset, *x3 = x0 + 3 * stride;
 		const uint8_t *x6 = x0 + 6 * stride, *x9 = x0 + 9 * stride, *x12 = x0 + 12 * stride;
 
-		for (uint32_t k = b->steps; k; k--) {
+		for (uint32_t k = block->steps; k; k--) {
 			__m512i w0 = _mm512_load_si512(w), w1 = _mm512_load_si512(second);
 
 			EACH_PIXEL(MULTIPLY_2)
 			w += 64, second += 64;
 			x0 += 4, x3 += 4, x6 += 4, x9 += 4, x12 += 4;
 		}
+	}
+	if (tiles == 2 && block->out == OP_OUT_S8 && block->small) {
+		const struct pair p = pair_of(block);
+
+		if (block->linear) {
+			const bool linear = true;
+
+			STORE_ALL
+		} else {
+			const bool linear = false;
+
+			STORE_ALL
+		}
+		return;
 	}
 	EACH_PIXEL(DUMP_2)
 }
@@ -356,6 +399,8 @@ static void block(const struct dense_block *b)
 	struct dense_block half = *b;
 
 	multiply[b->tiles][b->pixels](b, acc);
+	if (b->tiles == 2 && b->out == OP_OUT_S8 && b->small)
+		return;
 	if (b->tiles == 1) {
 		store_single(b, acc);
 		return;
