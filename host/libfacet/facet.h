@@ -23,9 +23,10 @@
  *
  * Asynchronously: each hot call has a facet_submit_ twin, which queues it and returns its id. The
  * places for results given there must stay valid until the call's completion has been returned by
- * facet_next() or facet_wait(); they are written before that, never after. Poll facet_fd() for
- * POLLIN, then call facet_process() and take completions with facet_next(). Both kinds of call mix
- * on one connection.
+ * facet_next() or facet_wait(); they are written before that, never after. After submitting, call
+ * facet_process(): it sends all in one go, and receives; then take completions with facet_next()
+ * until it returns 0, then poll facet_fd() for POLLIN, and so on. Both kinds of call mix on one
+ * connection; a synchronous one may leave completions of others to be taken.
  *
  * Threads: a connection may be used by one thread at a time; different connections are independent.
  * The library has no threads and touches no signal. Fork: the child must not use the connections of
@@ -130,7 +131,7 @@ struct facet_completion {
 };
 
 /* Readable when facet_process() has something to do; the same for the connection's life. */
-int facet_fd(const struct facet *c);
+int facet_fd(struct facet *c);
 /* Sends, receives, reconnects and times out without blocking. An error means that the connection
  * is lost for good; completions are still to be had. */
 int facet_process(struct facet *c);
