@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/job/service.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#define DEVICE_IN_FLIGHT 2 /* one runs, one waits: the device is never idle between two */
+#define ECHO_NS_GUESS	 1000u
+#define RAW_NS_GUESS	 1000000u
+
+uint64_t service_now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static uint64_t service_clock(void *user)
+{
+	(void)user;
+	return service_now();
+}
+
+static int service_device(struct service *service, char text[CONFIG_TEXT])
+{
+	const struct config *c = service->config;
+	struct device_config config = {
+		.threads = (uint32_t)c->threads,
+		.queue = (uint32_t)c->device_queue,
+		.pin = c->pin,
+		.isa = c->isa,
+	};
+	int err = device_open("cpu", &config, &service->device);
+
+	if (err) {
+		snprintf(text, CONFIG_TEXT,
+			 "the cpu device: %s; check threads, pin and isa in [device cpu]",
+			 strerror(-err));
+		return err;
+	}
+	service->device->ops->caps(service->device, &service->caps);
+	return 0;
+}
+
+static int service_sched(struct service *service)
+{
+	const struct config *c = service->config;
+	struct sched_config config = {
+		.device = service->device,
+		.bell = &service->bell,
+		.clock = service_clock,
+		.queue = (uint32_t)c->queue,
+		.in_flight = DEVICE_IN_FLIGHT,
+		.delay_ns = c->delay_us * 1000,
+	};
+
+	service->echo = (struct sched_target){
+		.kind = &pass_echo, .units_max = PASS_UNITS_MAX, .unit_ns = ECHO_NS_GUESS};
+	service->raw =
+		(struct sched_target){.kind = &pass_raw, .units_max = 1, .unit_ns = RAW_NS_GUESS};
+	return sched_create(&config, &service->sched);
+}
+
+int service_start(struct service *service, const struct config *config, const char *state,
+		  const char *checker, const uint8_t *key, char text[CONFIG_TEXT])
+{
+	int err;
+
+	service->config = config;
+	service->state = state;
+	service->started_ns = service_now();
+	if (getrandom(&service->instance, sizeof(service->instance), 0) < 0)
+		service->instance = service->started_ns;
+	service->galleries_config = (struct gallery_config){
+		.root = state,
+		.checker = checker,
+		.disk_reserve = config->disk_reserve,
+		.purge_seconds = (uint32_t)config->purge_seconds,
+		.key = key,
+	};
+	snprintf(text, CONFIG_TEXT, "out of memory or descriptors");
+	err = bell_init(&service->bell);
+	if (!err)
+		err = tenants_create(config, getuid(), &service->tenants);
+	if (!err)
+		err = errands_start(&service->bell, &service->errands);
+	if (!err)
+		err = service_device(service, text);
+	if (!err)
+		err = service_sched(service);
+	if (!err)
+		err = galleries_start(service, text);
+	if (!err) {
+		err = models_start(service);
+		if (err)
+			snprintf(text, CONFIG_TEXT, "%.200s/models: %s", state, strerror(-err));
+	}
+	return err;
+}
+
+static void lists_free(struct service *service)
+{
+	for (uint32_t by = 0; by < 2; by++)
+		for (uint32_t size = 0; size < SERVICE_LIST_SIZES; size++)
+			for (uint32_t i = 0; i < service->lists[by][size].count; i++)
+				search_list_free(service->lists[by][size].list[i]);
+}
+
+void service_stop(struct service *service)
+{
+	errands_stop(service->errands);
+	bell_drain(&service->bell);
+	galleries_stop(service);
+	models_stop(service);
+	sched_free(service->sched);
+	if (service->device)
+		service->device->ops->close(service->device);
+	bell_drain(&service->bell); /* a last change of a gallery's state */
+	job_store_free(service);
+	lists_free(service);
+	tenants_free(service->tenants);
+	bell_close(&service->bell);
+}
+
+void service_reload(struct service *service, const struct config *config)
+{
+	if (tenants_reload(service->tenants, config))
+		log_write(&service->log, LOG_LEVEL_ERROR, "reload", "text=\"out of memory\"");
+	service->config = config;
+	sched_set_limits(service->sched, (uint32_t)config->queue, config->delay_us * 1000);
+	for (struct gallery_entry *e = service->galleries; e; e = e->next)
+		e->target.units_max = (uint32_t)config->batch;
+}
+
+bool service_ready(const struct service *service)
+{
+	if (service->draining || service->models_loading)
+		return false;
+	for (const struct gallery_entry *e = service->galleries; e; e = e->next) {
+		struct gallery_status status;
+
+		if (e->hidden || !e->gallery)
+			continue;
+		gallery_status(e->gallery, &status);
+		if (status.state == GALLERY_CHECKING || status.state == GALLERY_LOADING)
+			return false;
+	}
+	return true;
+}
+
+uint32_t service_percent(const struct service *service)
+{
+	uint32_t count = 0;
+	uint32_t sum = 0;
+
+	for (const struct gallery_entry *e = service->galleries; e; e = e->next) {
+		struct gallery_status status;
+
+		if (e->hidden || !e->gallery)
+			continue;
+		gallery_status(e->gallery, &status);
+		sum += status.state == GALLERY_CHECKING || status.state == GALLERY_LOADING
+			       ? status.percent
+			       : 100;
+		count++;
+	}
+	return count ? sum / count : 100;
+}
+
+/* ---- metrics --------------------------------------------------------------------------------- */
+struct gallery_gauge {
+	const char *name, *type, *help;
+	double (*value)(const struct gallery_status *status);
+};
+
+static double gauge_templates(const struct gallery_status *s)
+{
+	return (double)s->templates;
+}
+
+static double gauge_subjects(const struct gallery_status *s)
+{
+	return (double)s->subjects;
+}
+
+static double gauge_resident(const struct gallery_status *s)
+{
+	return (double)s->resident_bytes;
+}
+
+static double gauge_disk(const struct gallery_status *s)
+{
+	return (double)s->disk_bytes;
+}
+
+static double gauge_load(const struct gallery_status *s)
+{
+	return s->state == GALLERY_READY || s->state == GALLERY_READ_ONLY ? 1 : s->percent / 100.0;
+}
+
+static double gauge_commits(const struct gallery_status *s)
+{
+	return (double)s->commits;
+}
+
+static double gauge_fsync(const struct gallery_status *s)
+{
+	return (double)s->fsync_ns * 1e-9;
+}
+
+static const struct gallery_gauge gauges[] = {
+	{"facet_gallery_templates", "gauge", "Live templates.", gauge_templates},
+	{"facet_gallery_subjects", "gauge", "Subjects.", gauge_subjects},
+	{"facet_gallery_resident_bytes", "gauge", "Memory of rows and maps.", gauge_resident},
+	{"facet_gallery_disk_bytes", "gauge", "Bytes of its files.", gauge_disk},
+	{"facet_gallery_load_ratio", "gauge", "How much of it is loaded.", gauge_load},
+	{"facet_gallery_commits_total", "counter", "Group commits.", gauge_commits},
+	{"facet_gallery_fsync_seconds_total", "counter", "Time in fsync.", gauge_fsync},
+};
+
+static void print_galleries(const struct service *service, FILE *out)
+{
+	for (size_t i = 0; i < sizeof(gauges) / sizeof(gauges[0]); i++) {
+		fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", gauges[i].name, gauges[i].help,
+			gauges[i].name, gauges[i].type);
+		for (const struct gallery_entry *e = service->galleries; e; e = e->next) {
+			struct gallery_status status;
+
+			if (e->hidden || !e->gallery)
+				continue;
+			gallery_status(e->gallery, &status);
+			fprintf(out, "%s{gallery=\"%s\"} %.9g\n", gauges[i].name, e->name,
+				gauges[i].value(&status));
+		}
+	}
+}
+
+static void print_gauge(FILE *out, const char *name, const char *type, const char *help,
+			double value)
+{
+	fprintf(out, "# HELP %s %s\n# TYPE %s %s\n%s %.9g\n", name, help, name, type, name, value);
+}
+
+void service_print_metrics(const struct service *service, FILE *out)
+{
+	struct device_stats stats = {0};
+
+	metrics_print(&service->metrics, op_name, out);
+	service->device->ops->stats(service->device, &stats);
+	print_gauge(out, "facet_connections", "gauge", "Open connections.", service->connections);
+	print_gauge(out, "facet_jobs", "gauge", "Requests admitted and not yet answered.",
+		    service->jobs);
+	print_gauge(out, "facet_queue_depth", "gauge", "Jobs that wait for the device.",
+		    sched_waiting(service->sched));
+	print_gauge(out, "facet_queue_limit", "gauge", "Jobs that may wait.",
+		    (double)service->config->queue);
+	print_gauge(out, "facet_ready", "gauge", "1 once all galleries are loaded.",
+		    service_ready(service));
+	print_gauge(out, "facet_device_busy_seconds_total", "counter", "Time the device worked.",
+		    (double)stats.busy_ns * 1e-9);
+	print_gauge(out, "facet_device_batches_total", "counter", "Batches of the device.",
+		    (double)stats.batches);
+	print_gauge(out, "facet_device_failed_total", "counter", "Batches that failed.",
+		    (double)stats.failed);
+	print_galleries(service, out);
+}

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the daemon holds: device, scheduler, galleries, models, tenants, counters. One a process, made
+ * by main.c. Control thread only, but for what its members say.
+ */
+#ifndef FACET_DAEMON_JOB_SERVICE_H
+#define FACET_DAEMON_JOB_SERVICE_H
+
+#include <stdatomic.h>
+
+#include "daemon/device/device.h"
+#include "daemon/gallery/gallery.h"
+#include "daemon/job/errand.h"
+#include "daemon/job/job.h"
+#include "daemon/job/sched.h"
+#include "daemon/model/model.h"
+#include "daemon/net/config.h"
+#include "daemon/net/log.h"
+#include "daemon/net/metrics.h"
+#include "daemon/net/tenant.h"
+
+#define SERVICE_LISTS_MAX  64 /* spare lists of a size */
+#define SERVICE_LIST_SIZES 11
+
+struct gallery_entry {
+	char name[GALLERY_NAME_MAX + 1];
+	struct service *service;
+	struct gallery *gallery; /* NULL while it is being made */
+	struct sched_target target;
+	uint64_t tile_ps[7]; /* picoseconds a tile of 1, 2, 4 .. 64 queries; 0: not measured */
+	uint32_t refs;	     /* jobs */
+	bool hidden;	     /* being made or deleted: not found by name */
+	struct job *waiter;  /* its create or delete */
+	struct gallery_entry *next;
+};
+
+struct model_run_entry {
+	struct model_run *run;
+	struct model_run_entry *next;
+};
+
+struct model_entry {
+	char name[GALLERY_NAME_MAX + 1];
+	struct service *service;
+	struct model *model;
+	struct model_plan *plan;
+	struct sched_target target;
+	struct model_run_entry *free_runs;
+	uint32_t refs;
+	bool hidden;
+	struct model_entry *next;
+};
+
+struct service_lists {
+	struct search_list *list[SERVICE_LISTS_MAX];
+	uint32_t count;
+};
+
+struct service {
+	const struct config *config;
+	const char *state;
+	struct log log;
+	struct metrics metrics;
+	struct tenants *tenants;
+	struct bell bell;
+	struct errands *errands;
+	struct device *device;
+	struct device_caps caps;
+	struct sched *sched;
+	struct gallery_config galleries_config;
+	struct gallery_catalog *catalog; /* errand thread writes, control thread reads */
+	struct gallery_entry *galleries;
+	struct model_entry *models;
+	uint32_t models_loading;
+	struct sched_target echo, raw;
+	struct job *free_jobs;
+	uint32_t jobs;					   /* admitted and not yet ended */
+	struct service_lists lists[2][SERVICE_LIST_SIZES]; /* by subject, log2 of k */
+	struct bell_entry changed;			   /* some gallery's state has */
+	atomic_bool changed_pushed;
+	uint64_t instance, started_ns;
+	uint32_t connections;
+	bool draining;
+};
+
+/* state is the state directory, checker the path of the gallery checker; text says what is wrong. */
+int service_start(struct service *service, const struct config *config, const char *state,
+		  const char *checker, const uint8_t *key, char text[CONFIG_TEXT]);
+/* Nothing is in flight. */
+void service_stop(struct service *service);
+void service_reload(struct service *service, const struct config *config);
+bool service_ready(const struct service *service);
+/* Of all galleries and models, for STATUS: how far loading has come. */
+uint32_t service_percent(const struct service *service);
+void service_print_metrics(const struct service *service, FILE *out);
+uint64_t service_now(void); /* CLOCK_MONOTONIC, ns */
+const char *op_name(uint32_t op);
+
+/* ---- galleries ---------------------------------------------------------------------------------- */
+int galleries_start(struct service *service, char text[CONFIG_TEXT]);
+void galleries_stop(struct service *service);
+struct gallery_entry *service_gallery(const struct service *service, const char *name);
+/* Also one that is being made or deleted. */
+struct gallery_entry *service_gallery_any(const struct service *service, const char *name);
+struct gallery_entry *gallery_entry_create(struct service *service, const char *name);
+void gallery_entry_remove(struct gallery_entry *entry);
+void job_hold_gallery(struct job *job, struct gallery_entry *entry);
+void gallery_entry_release(struct gallery_entry *entry);
+bool service_name_ok(const char *name);
+/* Threshold of a space for a false-match rate; false: it has none for it. */
+bool service_threshold(struct service *service, const uint8_t digest[32], double fmr,
+		       float *threshold);
+
+/* ---- models ------------------------------------------------------------------------------------- */
+int models_start(struct service *service);
+void models_stop(struct service *service);
+struct model_entry *service_model(const struct service *service, const char *name);
+void job_hold_model(struct job *job, struct model_entry *entry);
+void model_entry_release(struct model_entry *entry);
+
+/* ---- kinds of passes ------------------------------------------------------------------------------ */
+extern const struct pass_kind pass_echo, pass_search, pass_infer, pass_raw;
+struct search_list *list_take(struct service *service, uint32_t k, bool by_subject);
+void list_give(struct service *service, struct search_list *list, uint32_t k, bool by_subject);
+
+/* ---- ops -------------------------------------------------------------------------------------------- */
+struct op {
+	const char *name;
+	int gallery_at; /* offset of the gallery's name in the body, -1 without one */
+	uint32_t right; /* needed on that gallery, or on the server; 0: any right at all */
+	void (*handle)(struct job *job);
+};
+/* NULL: no such request. */
+const struct op *op_find(uint32_t body_case);
+
+void handle_echo(struct job *job);
+void handle_info(struct job *job);
+void handle_model_create(struct job *job);
+void handle_model_list(struct job *job);
+void handle_model_delete(struct job *job);
+void handle_gallery_create(struct job *job);
+void handle_gallery_list(struct job *job);
+void handle_gallery_delete(struct job *job);
+void handle_enrol(struct job *job);
+void handle_search(struct job *job);
+void handle_verify(struct job *job);
+void handle_compare(struct job *job);
+void handle_infer(struct job *job);
+void handle_gemm(struct job *job);
+void handle_conv2d(struct job *job);
+void handle_subject_list(struct job *job);
+void handle_subject_show(struct job *job);
+void handle_subject_delete(struct job *job);
+void handle_template_delete(struct job *job);
+void handle_export(struct job *job);
+void handle_space_thresholds(struct job *job);
+
+/* Frees what a search holds; called for each job that ends. */
+void search_clear(struct job *job);
+/* Ends the job with UNAVAILABLE and percent, or what else keeps the gallery from work. */
+int job_not_ready(struct job *job, const struct gallery_entry *entry);
+/* Needs one of these rights on the job's gallery (or the server), beyond the op's own. */
+int job_need_right(struct job *job, uint32_t rights);
+/* Messages of a reply, in the job's memory; NULL without memory. */
+Facet__Wire__GalleryInfo *reply_gallery(struct job *job, const struct gallery_entry *entry);
+Facet__Wire__ModelInfo *reply_model(struct job *job, const struct model_entry *entry);
+Facet__Wire__Space *reply_space(struct job *job, const char *name, const uint8_t digest[32],
+				uint32_t dim, enum search_metric metric);
+
+#endif
