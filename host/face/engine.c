@@ -232,7 +232,10 @@ int facet_face_engine_client(struct facet *client, struct facet_face_engine *eng
 	if (!e)
 		return -ENOMEM;
 	e->client = client;
-	*engine = (struct facet_face_engine){e, engine_describe, engine_submit, engine_next,
-					     engine_close};
+	engine->context = e;
+	engine->describe = engine_describe;
+	engine->submit = engine_submit;
+	engine->next = engine_next;
+	engine->close = engine_close;
 	return 0;
 }
