@@ -250,10 +250,21 @@ static void run(const struct dense *d, const void *packed, const struct strips *
 
 /* ---- one segment a pixel: GEMM, 1x1 convolution ------------------------------------------ */
 
+/*
+ * Bytes from a pixel to the next. Rows 4 KiB apart would share a set of the L1 cache, and a block
+ * has more rows than a set has ways.
+ */
+static size_t pixel_bytes(const struct dense *d)
+{
+	size_t bytes = (size_t)d->c * d->isa->element;
+
+	return bytes % 2048 ? bytes : bytes + 64;
+}
+
 /* Pixels copied at a time: at least one full block. */
 static uint32_t pointwise_pixels(const struct dense *d)
 {
-	size_t fit = POINTWISE_BYTES / ((size_t)d->c * d->isa->element + d->oc);
+	size_t fit = POINTWISE_BYTES / (pixel_bytes(d) + d->oc);
 	uint32_t blocks = (uint32_t)(fit / d->isa->pixels);
 
 	return (blocks ? blocks : 1) * d->isa->pixels;
@@ -261,7 +272,7 @@ static uint32_t pointwise_pixels(const struct dense *d)
 
 static size_t pointwise_scratch(const struct dense *d)
 {
-	return 64 + (size_t)pointwise_pixels(d) * d->c * d->isa->element + SLACK;
+	return 64 + pointwise_pixels(d) * pixel_bytes(d) + SLACK;
 }
 
 /* Where output pixel `at` of a pointwise op finds its input, or a GEMM (ow == 0) its row. */
@@ -275,17 +286,22 @@ static void gather_pixels(const struct dense *d, const struct gather *g, size_t 
 			  uint8_t *to)
 {
 	const struct op_conv2d *p = g->conv;
-	size_t bytes = (size_t)d->c * d->isa->element;
+	size_t bytes = pixel_bytes(d);
 
-	if (!p) {
+	if (!p && bytes == (size_t)d->c * d->isa->element) {
 		d->isa->copy(g->x + at * d->c, (size_t)n * d->c, to);
 		return;
 	}
 	for (uint32_t i = 0; i < n; i++, at++, to += bytes) {
-		size_t oy = at / g->ow % g->oh, iy = oy * p->stride_h;
-		size_t ix = at % g->ow * p->stride_w, image = at / g->ow / g->oh;
+		size_t from = at;
 
-		d->isa->copy(g->x + ((image * p->h + iy) * p->w + ix) * p->c, p->c, to);
+		if (p) {
+			size_t oy = at / g->ow % g->oh, iy = oy * p->stride_h;
+			size_t ix = at % g->ow * p->stride_w, image = at / g->ow / g->oh;
+
+			from = (image * p->h + iy) * p->w + ix;
+		}
+		d->isa->copy(g->x + from * d->c, d->c, to);
 	}
 }
 
@@ -303,7 +319,7 @@ static void pointwise(const struct dense *d, const void *packed, const struct ga
 				   .count = 1,
 				   .pixels = n,
 				   .at = begin,
-				   .stride = (size_t)d->c * d->isa->element};
+				   .stride = pixel_bytes(d)};
 
 		gather_pixels(d, g, begin, n, rows);
 		run(d, packed, &s, residual, y);

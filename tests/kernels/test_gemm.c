@@ -176,7 +176,7 @@ START_TEST(no_fused_multiply_add)
 }
 END_TEST
 
-/* Halves round to the even neighbour, on both sides of zero. */
+/* Halves round to the even neighbour; an accumulator of -1 already takes the other scale. */
 START_TEST(ties_to_even)
 {
 	struct rng r = {5};
@@ -188,15 +188,17 @@ START_TEST(ties_to_even)
 		.s_pos = o.p.q.s_pos, .s_neg = o.p.q.s_neg, .lo = -128, .hi = 127};
 	o.a[0] = 1;
 	for (int i = 0; i < 64; i++) {
-		((float *)o.p.q.s_pos)[i] = ((float *)o.p.q.s_neg)[i] = 0.5f;
+		((float *)o.p.q.s_pos)[i] = 0.5f;
+		((float *)o.p.q.s_neg)[i] = i % 4 == 3 ? -1.5f : 0.5f;
 		o.b[i] = (int8_t)(i - 32);
 		o.bias[i] = 0;
 	}
 	ck_assert_int_eq(ref_gemm(&o.p, o.a, o.b, o.bias, NULL, y), 0);
 	ck_assert_int_eq(y[33], 0);  /* 0.5 */
 	ck_assert_int_eq(y[35], 2);  /* 1.5 */
-	ck_assert_int_eq(y[31], 0);  /* -0.5 */
+	ck_assert_int_eq(y[31], 2);  /* -1 * -1.5 */
 	ck_assert_int_eq(y[29], -2); /* -1.5 */
+	ck_assert_int_eq(y[25], -4); /* -3.5 */
 	check_operands(&r, &o, 5);
 	operands_free(&o);
 }
