@@ -22,6 +22,7 @@ enum {
 	KEY_NAME,
 	KEY_PERCENTILE,
 	KEY_NO_EQUALISE,
+	KEY_NO_TEMPLATE,
 };
 
 /* What of a photo is a sample of the network. */
@@ -111,6 +112,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case KEY_NO_EQUALISE:
 		in->options.no_equalise = true;
+		return 0;
+	case KEY_NO_TEMPLATE:
+		in->options.not_template = true;
 		return 0;
 	case ARGP_KEY_ARG:
 		if (in->options.network)
@@ -359,6 +363,8 @@ int cmd_compile(struct ctl *ctl, int argc, char **argv)
 		{"percentile", KEY_PERCENTILE, "P", 0, "of values inside the int8 range (99.99)",
 		 0},
 		{"no-equalise", KEY_NO_EQUALISE, NULL, 0, "no cross-layer equalisation", 0},
+		{"no-template", KEY_NO_TEMPLATE, NULL, 0,
+		 "the one vector it gives is no template, but landmarks or a class", 0},
 		{0},
 	};
 	static const struct argp argp = {
