@@ -143,22 +143,19 @@ static __mmask16 rows_that_count(const struct search_rows *rows, const struct se
 	__m512i epoch = _mm512_set1_epi32((int32_t)query->epoch);
 	__m512i tag_mask = _mm512_set1_epi64((int64_t)query->tag_mask);
 	__m512i tag_value = _mm512_set1_epi64((int64_t)query->tag_value);
-	__mmask8 low, high;
+	__m512i born, died, low, high;
+	uint32_t tagged;
 
-	mask = _mm512_mask_cmple_epu32_mask(mask, _mm512_maskz_loadu_epi32(mask, rows->born + row),
-					    epoch);
-	mask = _mm512_mask_cmplt_epu32_mask(mask, epoch,
-					    _mm512_maskz_loadu_epi32(mask, rows->died + row));
-	low = (__mmask8)mask;
-	high = (__mmask8)(mask >> 8);
-	low = _mm512_mask_cmpeq_epi64_mask(
-		low, _mm512_and_si512(_mm512_maskz_loadu_epi64(low, rows->tags + row), tag_mask),
-		tag_value);
-	high = _mm512_mask_cmpeq_epi64_mask(
-		high,
-		_mm512_and_si512(_mm512_maskz_loadu_epi64(high, rows->tags + row + 8), tag_mask),
-		tag_value);
-	return (__mmask16)(low | high << 8);
+	/* All loads by the first mask: they need not wait for each other. */
+	born = _mm512_maskz_loadu_epi32(mask, rows->born + row);
+	died = _mm512_maskz_loadu_epi32(mask, rows->died + row);
+	low = _mm512_maskz_loadu_epi64((__mmask8)mask, rows->tags + row);
+	high = _mm512_maskz_loadu_epi64((__mmask8)(mask >> 8), rows->tags + row + 8);
+	mask = _mm512_mask_cmple_epu32_mask(mask, born, epoch);
+	mask = _mm512_mask_cmplt_epu32_mask(mask, epoch, died);
+	tagged = _mm512_cmpeq_epi64_mask(_mm512_and_si512(low, tag_mask), tag_value);
+	tagged |= _mm512_cmpeq_epi64_mask(_mm512_and_si512(high, tag_mask), tag_value) << 8;
+	return mask & (__mmask16)tagged;
 }
 
 /* Which of the rows in mask have an id above the limit's. */
@@ -174,19 +171,15 @@ static __mmask16 ids_above(const struct search_rows *rows, uint64_t tile, __mmas
 	return (__mmask16)(low | high << 8);
 }
 
-static void offer_hits(struct cpu_search *call, uint32_t query, uint64_t tile, const int32_t *dots)
+/* Offers the rows of a tile whose scores, of those in mask, reach the limit of the query. */
+static void offer_hits(struct cpu_search *call, uint32_t query, uint64_t tile, __m512 s,
+		       __mmask16 mask)
 {
-	__m512 scale = scale_of(call, tile), limit = _mm512_set1_ps(call->limit[query]);
-	__m512 s = score(_mm512_load_si512(dots), scale);
 	_Alignas(64) float scores[SEARCH_TILE_ROWS];
-	__mmask16 mask, ties;
+	__mmask16 ties;
 
-	if (call->bias)
-		s = score_l2(_mm512_load_si512(dots), scale, call->q_mul[query],
-			     _mm512_loadu_ps(call->bias + tile * SEARCH_TILE_ROWS));
-	mask = _mm512_mask_cmp_ps_mask(rows_below(&call->queries[query], tile), s, limit,
-				       _CMP_GE_OQ);
-	ties = _mm512_mask_cmp_ps_mask(mask, s, limit, _CMP_EQ_OQ);
+	mask &= rows_below(&call->queries[query], tile);
+	ties = _mm512_mask_cmp_ps_mask(mask, s, _mm512_set1_ps(call->limit[query]), _CMP_EQ_OQ);
 	/* Ties are sorted out here: many equal templates must not cost an offer each. */
 	if (ties && call->limit_id[query] != UINT64_MAX)
 		mask &= (__mmask16)~ids_above(call->rows, tile, ties, call->limit_id[query]);
@@ -203,11 +196,38 @@ static void offer_hits(struct cpu_search *call, uint32_t query, uint64_t tile, c
 	}
 }
 
+/* What a hit looks at is rarely in a cache; begin to fetch it all at once. */
+static void prefetch_columns(const struct search_rows *rows, uint64_t tile)
+{
+	uint64_t row = tile * SEARCH_TILE_ROWS;
+
+	_mm_prefetch((const char *)((uintptr_t)rows->born + row * 4), _MM_HINT_T0);
+	_mm_prefetch((const char *)((uintptr_t)rows->died + row * 4), _MM_HINT_T0);
+	_mm_prefetch((const char *)((uintptr_t)rows->subject + row * 4), _MM_HINT_T0);
+	_mm_prefetch((const char *)((uintptr_t)rows->tags + row * 8), _MM_HINT_T0);
+	_mm_prefetch((const char *)((uintptr_t)rows->tags + row * 8 + 64), _MM_HINT_T0);
+	_mm_prefetch((const char *)((uintptr_t)rows->id + row * 8), _MM_HINT_T0);
+	_mm_prefetch((const char *)((uintptr_t)rows->id + row * 8 + 64), _MM_HINT_T0);
+}
+
 static __attribute__((noinline)) void take_hits(struct cpu_search *call, uint64_t tile,
 						uint32_t first, uint32_t n)
 {
-	for (uint32_t i = 0; i < n; i++)
-		offer_hits(call, first + i, tile, call->dots[i]);
+	__m512 scale = scale_of(call, tile), bias = _mm512_setzero_ps();
+
+	prefetch_columns(call->rows, tile);
+	if (call->bias)
+		bias = _mm512_loadu_ps(call->bias + tile * SEARCH_TILE_ROWS);
+	for (uint32_t i = 0; i < n; i++) {
+		__m512i dots = _mm512_load_si512(call->dots[i]);
+		__m512 s = call->bias ? score_l2(dots, scale, call->q_mul[first + i], bias)
+				      : score(dots, scale);
+		__mmask16 mask =
+			_mm512_cmp_ps_mask(s, _mm512_set1_ps(call->limit[first + i]), _CMP_GE_OQ);
+
+		if (mask)
+			offer_hits(call, first + i, tile, s, mask);
+	}
 }
 
 /* ---- the run over the tiles ---- */
