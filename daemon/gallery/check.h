@@ -12,4 +12,7 @@ int gallery_check(const char *dir, const uint8_t *key,
 		  void (*progress)(void *context, uint64_t done, uint64_t of),
 		  char text[GALLERY_TEXT]);
 
+/* The program around it: DIR [keyed]. */
+int gallery_check_main(int argc, char **argv);
+
 #endif

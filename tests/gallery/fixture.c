@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "daemon/gallery/check.h"
 #include "kernels/ref/ref.h"
 
 #define MUST(condition)                                                                            \
@@ -18,15 +19,29 @@
 		}                                                                                  \
 	} while (0)
 
+int fixture_main(int argc, char **argv, Suite *suite)
+{
+	SRunner *sr;
+	int failures;
+
+	if (argc > 1)
+		return gallery_check_main(argc, argv);
+	sr = srunner_create(suite);
+	srunner_run_all(sr, CK_ENV);
+	failures = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failures != 0;
+}
+
 void fixture_init(struct fixture *fixture, uint32_t dim, enum search_metric metric)
 {
-	const char *build = getenv("BUILD");
+	ssize_t n;
 
 	memset(fixture, 0, sizeof(*fixture));
 	snprintf(fixture->root, sizeof(fixture->root), "/tmp/facet-gallery-XXXXXX");
 	MUST(mkdtemp(fixture->root));
-	snprintf(fixture->checker, sizeof(fixture->checker), "%s/facet-gallery-check",
-		 build ? build : "build");
+	n = readlink("/proc/self/exe", fixture->checker, sizeof(fixture->checker) - 1);
+	MUST(n > 0);
 	fixture->config.root = fixture->root;
 	fixture->config.checker = fixture->checker;
 	fixture->config.disk_reserve = 1;
@@ -44,7 +59,7 @@ void fixture_create(struct fixture *fixture)
 	if (err)
 		fprintf(stderr, "create: %s\n", text);
 	MUST(!err);
-	MUST(fixture_open(fixture) == GALLERY_READY);
+	MUST(fixture_open(fixture) == GALLERY_READY); /* the text went to stderr */
 }
 
 enum gallery_state fixture_open(struct fixture *fixture)
@@ -56,6 +71,8 @@ enum gallery_state fixture_open(struct fixture *fixture)
 		usleep(500);
 		gallery_status(fixture->gallery, &status);
 	} while (status.state == GALLERY_CHECKING || status.state == GALLERY_LOADING);
+	if (status.state == GALLERY_FAILED)
+		fprintf(stderr, "failed: %s\n", status.text);
 	return status.state;
 }
 
@@ -154,8 +171,7 @@ int fixture_enrol(struct fixture *fixture, const char *subject, const float *vec
 
 int fixture_delete(struct fixture *fixture, uint64_t id)
 {
-	struct gallery_request request = {
-		.kind = GALLERY_DELETE_TEMPLATES, .count = 1, .ids = &id};
+	struct gallery_request request = {.kind = GALLERY_DELETE_TEMPLATES, .count = 1, .ids = &id};
 
 	return fixture_run(fixture, &request);
 }

@@ -3,7 +3,13 @@
 #ifndef FACET_TESTS_GALLERY_FIXTURE_H
 #define FACET_TESTS_GALLERY_FIXTURE_H
 
+#include <check.h>
+
 #include "daemon/gallery/gallery.h"
+
+/* main() of a test program. With arguments the program is the checker that its galleries spawn, so
+ * that a program is whole by itself. */
+int fixture_main(int argc, char **argv, Suite *suite);
 
 struct fixture {
 	char root[64];
@@ -15,7 +21,7 @@ struct fixture {
 
 /* A new root; no gallery yet. The spec is "bare", cosine, of this dimension. */
 void fixture_init(struct fixture *fixture, uint32_t dim, enum search_metric metric);
-void fixture_create(struct fixture *fixture); /* "staff", opened and ready */
+void fixture_create(struct fixture *fixture);		  /* "staff", opened and ready */
 enum gallery_state fixture_open(struct fixture *fixture); /* opens and waits for the outcome */
 void fixture_close(struct fixture *fixture);
 void fixture_free(struct fixture *fixture); /* closes, removes the root */

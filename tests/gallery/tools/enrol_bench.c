@@ -130,8 +130,8 @@ static void print_memory(uint64_t templates, uint32_t dim)
 	if (status)
 		fclose(status);
 	printf("resident %.1f bytes a template, %.3f of its %u\n",
-	       (double)sum * 1024 / (double)templates,
-	       (double)sum * 1024 / (double)templates / dim, dim);
+	       (double)sum * 1024 / (double)templates, (double)sum * 1024 / (double)templates / dim,
+	       dim);
 }
 
 static struct gallery *open_it(const struct gallery_config *config)

@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is in memory: tables against naive ones, snapshots, the end of rows. */
+#include <check.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/gallery/internal.h"
+#include "tests/gallery/fixture.h"
+
+#define DIM 64
+
+static struct fixture f;
+static float vectors[2000 * DIM];
+
+static void setup(void)
+{
+	fixture_init(&f, DIM, SEARCH_COSINE);
+	fixture_create(&f);
+	for (uint32_t i = 0; i < 2000; i++)
+		fixture_vector(5, i, DIM, vectors + i * DIM);
+}
+
+static void teardown(void)
+{
+	fixture_free(&f);
+}
+
+static uint64_t random_state = 12345;
+
+static uint32_t random_below(uint32_t n)
+{
+	random_state = random_state * UINT64_C(6364136223846793005) + 1442695040888963407u;
+	return (uint32_t)(random_state >> 33) % n;
+}
+
+static bool same_value(const void *context, uint32_t value)
+{
+	return *(const uint32_t *)context == value;
+}
+
+/* Few different hashes, the highest among them, so that runs are long and wrap around the end. */
+static uint32_t hash_of(uint32_t value)
+{
+	return value % 7 == 0 ? UINT32_MAX - value % 3 : value * 2654435761u;
+}
+
+START_TEST(index_against_a_plain_array)
+{
+	static bool in[5000];
+	struct index index;
+	uint64_t used = 0;
+
+	ck_assert_int_eq(index_init(&index), 0);
+	for (int i = 0; i < 200000; i++) {
+		uint32_t value = random_below(5000);
+		uint32_t found = index_find(&index, hash_of(value), same_value, &value);
+
+		ck_assert_uint_eq(found, in[value] ? value : INDEX_NONE);
+		if (in[value]) {
+			index_remove(&index, hash_of(value), value);
+		} else {
+			ck_assert_int_eq(index_room(&index, 1, NULL), 0);
+			index_insert(&index, hash_of(value), value);
+		}
+		in[value] = !in[value];
+		used += in[value] ? 1 : -1;
+		ck_assert_uint_eq(index.used, used);
+		ck_assert_uint_le(index.used * 4, index.size * 3);
+	}
+	index_free(&index);
+}
+END_TEST
+
+START_TEST(a_snapshot_sees_its_time)
+{
+	struct gallery_snapshot before, after;
+	struct search_query query = {.k = 1};
+	struct gallery_probe probe;
+	uint64_t ids[10] = {0};
+
+	ck_assert_int_eq(fixture_enrol(&f, "s", vectors, 10, ids), 0);
+	ck_assert_int_eq(gallery_snapshot(f.gallery, &before), 0);
+	memset(ids, 0, sizeof(ids));
+	ck_assert_int_eq(fixture_enrol(&f, "s", vectors + 10 * DIM, 10, ids), 0);
+	ck_assert_int_eq(gallery_snapshot(f.gallery, &after), 0);
+	ck_assert_int_eq(gallery_probe_f32(f.gallery, vectors, &probe), 0);
+	gallery_query(f.gallery, &probe, &before, &query);
+	ck_assert_uint_eq(query.rows, 10);
+	gallery_query(f.gallery, &probe, &after, &query);
+	ck_assert_uint_eq(query.rows, 20);
+	for (uint32_t r = 0; r < 20; r++) {
+		ck_assert_int_eq(rows_visible(&f.gallery->rows, r, before.epoch, 20), r < 10);
+		ck_assert(rows_visible(&f.gallery->rows, r, after.epoch, 20));
+	}
+	gallery_release(f.gallery, &before);
+	gallery_release(f.gallery, &after);
+}
+END_TEST
+
+struct holder {
+	struct gallery_snapshot snapshot;
+	bool released;
+};
+
+static void *release_later(void *argument)
+{
+	struct holder *holder = argument;
+
+	usleep(200000);
+	__atomic_store_n(&holder->released, true, __ATOMIC_SEQ_CST);
+	gallery_release(f.gallery, &holder->snapshot);
+	return NULL;
+}
+
+START_TEST(a_delete_waits_for_those_who_see_it)
+{
+	struct holder holder = {.released = false};
+	struct search_hit best;
+	struct gallery_probe probe;
+	uint64_t ids[3] = {0};
+	pthread_t thread;
+
+	ck_assert_int_eq(fixture_enrol(&f, "s", vectors, 3, ids), 0);
+	ck_assert_int_eq(gallery_snapshot(f.gallery, &holder.snapshot), 0);
+	ck_assert_int_eq(gallery_probe_f32(f.gallery, vectors, &probe), 0);
+	pthread_create(&thread, NULL, release_later, &holder);
+	ck_assert_int_eq(fixture_delete(&f, ids[0]), 0);
+	ck_assert(__atomic_load_n(&holder.released, __ATOMIC_SEQ_CST));
+	pthread_join(thread, NULL);
+	ck_assert_int_eq(gallery_snapshot(f.gallery, &holder.snapshot), 0);
+	ck_assert_int_eq(gallery_verify(f.gallery, &holder.snapshot, "s", &probe, &best), 0);
+	ck_assert_uint_ne(best.id, ids[0]);
+	gallery_release(f.gallery, &holder.snapshot);
+}
+END_TEST
+
+/* A slot wiped while a search runs is not filled anew until that search has ended. */
+START_TEST(slots_rest_while_a_search_runs)
+{
+	struct gallery_snapshot during;
+	const struct rows *rows = &f.gallery->rows;
+	uint64_t ids[64] = {0}, more[64] = {0};
+
+	ck_assert_int_eq(fixture_enrol(&f, "s", vectors, 64, ids), 0);
+	ck_assert_int_eq(fixture_delete(&f, ids[5]), 0);
+	ck_assert_int_eq(fixture_enrol(&f, "s", vectors + 64 * DIM, 1, more), 0);
+	ck_assert_uint_eq(rows_by_id(rows, more[0]), 5); /* nobody looked: used again */
+	ck_assert_int_eq(gallery_snapshot(f.gallery, &during), 0);
+	gallery_release(f.gallery, &during);
+	ck_assert_int_eq(fixture_delete(&f, ids[6]), 0);
+	ck_assert_int_eq(gallery_snapshot(f.gallery, &during),
+			 0); /* after the delete: free already */
+	ck_assert_int_eq(fixture_enrol(&f, "s", vectors + 65 * DIM, 1, more + 1), 0);
+	ck_assert_uint_eq(rows_by_id(rows, more[1]), 6);
+	/* `during` sees not the new row; row 6 was wiped before it began */
+	ck_assert(!rows_visible(rows, 6, during.epoch, during.row_count));
+	gallery_release(f.gallery, &during);
+}
+END_TEST
+
+START_TEST(wiped_slots_rest)
+{
+	struct snapshots snapshots;
+	uint64_t rows, old, young, generation, stamp;
+	uint32_t epoch;
+
+	snapshots_init(&snapshots);
+	snapshots_publish(&snapshots, 1, 10);
+	ck_assert_int_eq(snapshots_hold(&snapshots, &epoch, &rows, &old), 0);
+	snapshots_publish(&snapshots, 2, 20);
+	stamp = snapshots_stamp(&snapshots);
+	ck_assert_int_eq(snapshots_hold(&snapshots, &epoch, &rows, &young), 0);
+	ck_assert_uint_eq(epoch, 2);
+	ck_assert_uint_eq(rows, 20);
+	snapshots_oldest(&snapshots, &epoch, &generation);
+	ck_assert_uint_eq(epoch, 1);
+	ck_assert_uint_lt(generation, stamp);
+	ck_assert(snapshots_release(&snapshots, old));
+	snapshots_oldest(&snapshots, &epoch, &generation);
+	ck_assert_uint_eq(epoch, 2);
+	ck_assert_uint_ge(generation, stamp);
+	ck_assert(snapshots_release(&snapshots, young));
+	snapshots_oldest(&snapshots, &epoch, &generation);
+	ck_assert_uint_eq(generation, UINT64_MAX);
+	snapshots_free(&snapshots);
+}
+END_TEST
+
+/* A snapshot that older than the wipe keeps the slot from being used, one by one with a model. */
+START_TEST(no_slot_is_used_under_an_old_snapshot)
+{
+	struct gallery_snapshot old;
+	struct fixture_wait *wait = fixture_wait_new();
+	uint64_t ids[32] = {0}, more[8] = {0}, gone = 0;
+	struct gallery_request request = {
+		.kind = GALLERY_DELETE_TEMPLATES, .ids = &gone, .count = 1};
+
+	ck_assert_int_eq(fixture_enrol(&f, "s", vectors, 32, ids), 0);
+	ck_assert_int_eq(gallery_snapshot(f.gallery, &old), 0);
+	gone = ids[9];
+	fixture_submit(&f, &request, wait);
+	for (int i = 0; i < 8; i++)
+		ck_assert_int_eq(fixture_enrol(&f, "s", vectors + (40 + i) * DIM, 1, more + i), 0);
+	ck_assert(rows_visible(&f.gallery->rows, 9, old.epoch, old.row_count));
+	ck_assert_uint_eq(f.gallery->rows.view.id[9], ids[9]);
+	for (int i = 0; i < 8; i++)
+		ck_assert_uint_ge(rows_by_id(&f.gallery->rows, more[i]), 32);
+	gallery_release(f.gallery, &old);
+	fixture_wait(wait, 1);
+	fixture_wait_free(wait);
+	ck_assert_int_eq(request.error, 0);
+	ck_assert_uint_eq(f.gallery->rows.view.id[9], 0);
+	more[0] = 0;
+	ck_assert_int_eq(fixture_enrol(&f, "s", vectors + 60 * DIM, 1, more), 0);
+	ck_assert_uint_eq(rows_by_id(&f.gallery->rows, more[0]), 9);
+}
+END_TEST
+
+static bool part_has(const struct reserve *part, const void *bytes, size_t n)
+{
+	return part->grown && memmem(part->base, part->grown, bytes, n) != NULL;
+}
+
+static bool memory_has(const void *bytes, size_t n)
+{
+	const struct gallery *g = f.gallery;
+	bool found = part_has(&g->subjects.arena, bytes, n);
+
+	for (int i = 0; i < ROWS_PARTS; i++)
+		found = found || part_has(&g->rows.part[i], bytes, n);
+	return found || (g->group->room && memmem(g->group->x, g->group->room * DIM, bytes, n));
+}
+
+START_TEST(deleted_is_wiped)
+{
+	struct gallery_request request = {.kind = GALLERY_DELETE_SUBJECT,
+					  .subject = "Mallory Zzyzx"};
+	uint64_t ids[40] = {0}, id = UINT64_C(0x1badcafedeadbee5);
+	uint8_t tile[4];
+	int8_t row[DIM];
+
+	ck_assert_int_eq(fixture_enrol(&f, "others", vectors, 40, ids), 0);
+	ck_assert_int_eq(fixture_enrol(&f, "Mallory Zzyzx", vectors + 41 * DIM, 1, &id), 0);
+	ck_assert(memory_has("Mallory Zzyzx", 13));
+	ck_assert(memory_has(&id, 8));
+	search_get_row(&f.gallery->rows.view, 40, row);
+	memcpy(tile, f.gallery->rows.view.head_tiles + 2 * 16 * DIM + 8 * 4, 4);
+	ck_assert_int_eq((int8_t)(tile[0] - 128), row[0]);
+	ck_assert_int_eq(fixture_run(&f, &request), 0);
+	ck_assert(!memory_has("Mallory", 7) && !memory_has("Zzyzx", 5));
+	ck_assert(!memory_has(&id, 8));
+	search_get_row(&f.gallery->rows.view, 40, row);
+	for (int d = 0; d < DIM; d++)
+		ck_assert_int_eq(row[d], 0);
+	ck_assert(f.gallery->rows.view.scale[40] == 0.0f);
+	ck_assert_int_eq(fixture_enrol(&f, "others", vectors + 41 * DIM, 1, &id), 0);
+}
+END_TEST
+
+struct searcher {
+	bool stop;
+	uint64_t searches, bad;
+};
+
+/* Searches while others enrol and delete: only whole templates, each under its own name. */
+static void *search_on(void *argument)
+{
+	struct searcher *searcher = argument;
+	struct search_hit hits[4];
+
+	while (!__atomic_load_n(&searcher->stop, __ATOMIC_RELAXED)) {
+		uint32_t i = (uint32_t)(searcher->searches++ % 500);
+		uint32_t n = fixture_search(&f, vectors + i * DIM, 4, hits);
+
+		for (uint32_t h = 0; h < n; h++) /* ids carry the number of their vector */
+			if (hits[h].id % 1000 != i && hits[h].s > 0.999f * 127.0f * 6.0f)
+				searcher->bad++;
+		if (n && hits[0].s <= 0.0f)
+			searcher->bad++;
+	}
+	return NULL;
+}
+
+START_TEST(searches_beside_writers)
+{
+	struct searcher searcher = {.stop = false};
+	uint64_t ids[500], gone[250];
+	pthread_t thread;
+
+	pthread_create(&thread, NULL, search_on, &searcher);
+	for (uint64_t round = 0; round < 40; round++) {
+		struct gallery_request request = {
+			.kind = GALLERY_DELETE_TEMPLATES, .ids = gone, .count = 250};
+
+		for (uint32_t i = 0; i < 500; i++) {
+			ids[i] = (round + 1) * 1000 + i;
+			if (i % 2)
+				gone[i / 2] = ids[i];
+		}
+		ck_assert_int_eq(fixture_enrol(&f, "w", vectors, 500, ids), 0);
+		ck_assert_int_eq(fixture_run(&f, &request), 0);
+		ck_assert_uint_eq(request.templates, 250);
+		if (round) {
+			for (uint32_t i = 0; i < 250; i++)
+				gone[i] = round * 1000 + i * 2;
+			ck_assert_int_eq(fixture_run(&f, &request), 0);
+		}
+	}
+	__atomic_store_n(&searcher.stop, true, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+	ck_assert_uint_gt(searcher.searches, 0);
+	ck_assert_uint_eq(searcher.bad, 0);
+	ck_assert_uint_le(f.gallery->rows.high, 3000); /* slots were used again */
+}
+END_TEST
+
+START_TEST(epochs_begin_again)
+{
+	uint64_t ids[10] = {0}, more = 0;
+
+	ck_assert_int_eq(fixture_enrol(&f, "e", vectors, 10, ids), 0);
+	ck_assert_int_eq(fixture_delete(&f, ids[3]), 0);
+	pthread_mutex_lock(&f.gallery->snapshots.lock);
+	f.gallery->epoch = f.gallery->snapshots.epoch = UINT32_MAX - 1000;
+	pthread_mutex_unlock(&f.gallery->snapshots.lock);
+	ck_assert_int_eq(fixture_enrol(&f, "e", vectors + 10 * DIM, 1, &more), 0);
+	ck_assert_uint_lt(f.gallery->epoch, 10);
+	ck_assert(fixture_has(&f, more) && fixture_has(&f, ids[0]) && !fixture_has(&f, ids[3]));
+	ck_assert_int_eq(fixture_delete(&f, more), 0);
+	ck_assert(!fixture_has(&f, more) && fixture_has(&f, ids[9]));
+}
+END_TEST
+
+START_TEST(names_are_kept_compactly)
+{
+	struct subjects subjects;
+	char name[GALLERY_SUBJECT_MAX + 1];
+	uint32_t id[200];
+	uint64_t used = 0;
+
+	ck_assert_int_eq(subjects_init(&subjects), 0);
+	for (int round = 0; round < 50; round++) {
+		for (int i = 0; i < 200; i++) {
+			ck_assert_int_eq(subjects_room(&subjects, 1), 0);
+			memset(name, 'a' + i % 26, sizeof(name));
+			snprintf(name + i % 100, sizeof(name) - (size_t)(i % 100), "%d.%d", round,
+				 i);
+			id[i] = subjects_get(&subjects, name);
+			ck_assert_uint_eq(subjects_get(&subjects, name), id[i]);
+			ck_assert_str_eq(subjects_name(&subjects, id[i]), name);
+		}
+		for (int i = 0; i < 200; i++) {
+			subjects_drop_empty(&subjects, id[i]);
+		}
+		if (round == 9)
+			used = subjects.arena_used;
+		ck_assert_uint_eq(subjects.names.used, 0);
+	}
+	ck_assert_uint_eq(subjects.high, 200);
+	ck_assert_uint_le(subjects.arena_used, used + 200 * 8);
+	subjects_free(&subjects);
+}
+END_TEST
+
+static Suite *suite(void)
+{
+	Suite *s = suite_create("gallery memory");
+	TCase *t = tcase_create("memory");
+
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_set_timeout(t, 60);
+	tcase_add_test(t, index_against_a_plain_array);
+	tcase_add_test(t, a_snapshot_sees_its_time);
+	tcase_add_test(t, a_delete_waits_for_those_who_see_it);
+	tcase_add_test(t, slots_rest_while_a_search_runs);
+	tcase_add_test(t, wiped_slots_rest);
+	tcase_add_test(t, no_slot_is_used_under_an_old_snapshot);
+	tcase_add_test(t, deleted_is_wiped);
+	tcase_add_test(t, searches_beside_writers);
+	tcase_add_test(t, epochs_begin_again);
+	tcase_add_test(t, names_are_kept_compactly);
+	suite_add_tcase(s, t);
+	return s;
+}
+
+int main(int argc, char **argv)
+{
+	return fixture_main(argc, argv, suite());
+}
