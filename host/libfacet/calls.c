@@ -252,7 +252,8 @@ static int submit_checked(struct facet *c, struct client_request *r, const struc
 		goto fail;
 	}
 	note_deadline(c, call->deadline);
-	*id = call->id;
+	if (id)
+		*id = call->id;
 	return 0;
 fail:
 	c->call_count--;

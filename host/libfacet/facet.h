@@ -21,9 +21,10 @@
  * Vectors, tensors and matrices are row-major without gaps. Input data is copied when a call is
  * submitted; more than about 128 KiB goes to the daemon by sealed shared memory. Names are UTF-8.
  *
- * Asynchronously: each hot call has a facet_submit_ twin, which queues it and returns its id. The
- * places for results given there must stay valid until the call's completion has been returned by
- * facet_next() or facet_wait(); they are written before that, never after. After submitting, call
+ * Asynchronously: each hot call has a facet_submit_ twin, which queues it and returns its id
+ * (unless id is NULL). The places for results given there must stay valid until the call's
+ * completion has been returned by facet_next() or facet_wait(); they are written before that, never
+ * after. After submitting, call
  * facet_process(): it sends all in one go, and receives; then take completions with facet_next()
  * until it returns 0, then poll facet_fd() for POLLIN, and so on. Both kinds of call mix on one
  * connection; a synchronous one may leave completions of others to be taken.
