@@ -108,8 +108,6 @@ static int open_socket(struct facet *c)
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	int fd, err;
 
-	if (strlen(c->path) >= sizeof(address.sun_path))
-		return -ENAMETOOLONG;
 	strcpy(address.sun_path, c->path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
@@ -453,6 +451,9 @@ int facet_connect(const char *path, const struct facet_params *params, struct fa
 		path = getenv("FACET_SOCKET");
 	if (!path || !*path)
 		path = FACET_SOCKET_DEFAULT;
+	if (strlen(path) >= sizeof(((struct sockaddr_un *)NULL)->sun_path))
+		return client_fail(&c->error, FACET_EINVALID_ARGUMENT,
+				   "the socket's path is longer than 107 bytes");
 	if (!allocate(c, path) || getrandom(&c->nonce, sizeof(c->nonce), 0) != sizeof(c->nonce))
 		return client_fail(&c->error, FACET_EUNAVAILABLE, "out of memory");
 	client_params(c, &c->defaults, sizeof(c->defaults), NULL);
