@@ -5,7 +5,7 @@
 #include <string.h>
 
 #define SWEEPS	   20u
-#define SCALE_MOST 256.0 /* how far a channel may move from the group's middle */
+#define SCALE_MOST 256.0 /* how far a channel may move in all; dead ones would go on for ever */
 
 /* Tensors that must share the scale of each channel. */
 struct group {
@@ -14,6 +14,7 @@ struct group {
 	uint32_t channels;
 	double *top;   /* [channels] largest magnitudes among its tensors */
 	double *reach; /* [channels] largest weight that meets it */
+	double *moved; /* [channels] product of the factors so far */
 };
 
 struct equalise {
@@ -143,8 +144,11 @@ static int measure_group(struct equalise *e, uint32_t t)
 		group->depthwise_only = true;
 		group->top = pool_alloc(e->g->pool, channels, sizeof(double));
 		group->reach = pool_alloc(e->g->pool, channels, sizeof(double));
-		if (!group->top || !group->reach)
+		group->moved = pool_alloc(e->g->pool, channels, sizeof(double));
+		if (!group->top || !group->reach || !group->moved)
 			return pool_exhausted(e->g->pool);
+		for (uint32_t c = 0; c < channels; c++)
+			group->moved[c] = 1;
 	}
 	for (uint32_t c = 0; c < channels && is_stored(e, t); c++)
 		group->top[c] = fmax(group->top[c], top[c]);
@@ -182,7 +186,7 @@ static double factor(const struct group *group, uint32_t c)
 }
 
 /* Factors of a group around a mean of 1, bounded. */
-static double *factors(struct equalise *e, const struct group *group)
+static double *factors(struct equalise *e, struct group *group)
 {
 	double *s = pool_alloc(e->g->pool, group->channels, sizeof(double)), sum = 0;
 
@@ -192,8 +196,13 @@ static double *factors(struct equalise *e, const struct group *group)
 		s[c] = log(factor(group, c));
 		sum += s[c];
 	}
-	for (uint32_t c = 0; c < group->channels; c++)
-		s[c] = fmin(fmax(exp(s[c] - sum / group->channels), 1 / SCALE_MOST), SCALE_MOST);
+	for (uint32_t c = 0; c < group->channels; c++) {
+		double to = group->moved[c] * exp(s[c] - sum / group->channels);
+
+		to = fmin(fmax(to, 1 / SCALE_MOST), SCALE_MOST);
+		s[c] = to / group->moved[c];
+		group->moved[c] = to;
+	}
 	return s;
 }
 
@@ -228,9 +237,6 @@ static int sweep(struct equalise *e)
 {
 	struct graph *g = e->g;
 
-	for (uint32_t t = 0; t < g->tensors; t++)
-		if (e->group[t].top)
-			memset(e->group[t].reach, 0, e->group[t].channels * sizeof(double));
 	for (uint32_t t = 0; t < g->tensors; t++) {
 		struct group *group = &e->group[t];
 		double *s;
