@@ -201,7 +201,7 @@ static int identify_photos(struct ctl *ctl, struct input *in, uint32_t *matched,
 	struct photo_finder finder;
 	char model[65];
 	uint32_t size;
-	int status = CTL_OK;
+	int status = CTL_OK, bad = CTL_OK;
 
 	if (photo_gallery_model(ctl, in->arg[0], model) != CTL_OK)
 		return CTL_ERROR;
@@ -212,15 +212,16 @@ static int identify_photos(struct ctl *ctl, struct input *in, uint32_t *matched,
 		struct crops crops;
 		struct facet_probe probe;
 
-		status = crops_of(&finder, in->arg[i], size, true, &crops);
-		if (status != CTL_OK)
-			break;
+		if (crops_of(&finder, in->arg[i], size, true, &crops) != CTL_OK) {
+			bad = CTL_ERROR; /* said by name; the other photos still count */
+			continue;
+		}
 		probe = probe_of(&crops, NULL);
 		status = identify_probe(ctl, in, &probe, in->arg[i], 0, matched, decided);
 		free(crops.data);
 	}
 	photo_finder_close(&finder);
-	return status;
+	return status == CTL_OK ? bad : status;
 }
 
 static int identify_vectors(struct ctl *ctl, struct input *in, uint32_t *matched, bool *decided)
