@@ -25,7 +25,8 @@ size_t cpu_search_scratch_bytes(uint32_t dim, uint32_t queries);
 
 /* ---- shared by the instruction sets ---- */
 
-#define CPU_SEARCH_DOTS 32 /* accumulators of 16 rows a kernel may leave in dots */
+#define CPU_SEARCH_AHEAD 4  /* tiles */
+#define CPU_SEARCH_DOTS	 32 /* accumulators of 16 rows a kernel may leave in dots */
 
 /* One call, at the start of its scratch buffer. */
 struct cpu_search {
@@ -67,6 +68,17 @@ static inline void cpu_search_query_group(const struct cpu_search *call, uint32_
 
 /* Line `group` of a tile: 16 rows of 4 dimensions. */
 const uint8_t *cpu_search_line(const struct cpu_search *call, uint64_t tile, uint32_t group);
+
+/* Fetches scale and bias of a later tile: a load that misses would hold up all behind it. */
+static inline void cpu_search_prefetch(const struct cpu_search *call, uint64_t tile)
+{
+	uintptr_t offset = (tile + CPU_SEARCH_AHEAD) * SEARCH_TILE_ROWS * sizeof(float);
+
+	if (call->scale)
+		__builtin_prefetch((const void *)((uintptr_t)call->scale + offset));
+	if (call->bias)
+		__builtin_prefetch((const void *)((uintptr_t)call->bias + offset));
+}
 
 /* Offers a row that counts and is known to reach the query's limit; updates the limit. */
 void cpu_search_offer(struct cpu_search *call, uint32_t query, uint64_t row, float s);

@@ -24,14 +24,21 @@ static struct words words_of(const struct cpu_search *call, uint32_t query, uint
 	return (struct words){{x[0], x[2]}, {x[1], x[3]}};
 }
 
-/* [queries / 4][dimension group][4]; queries past the last are zero and never looked at */
+/* How many queries share a line: a single one is not made to carry three empty ones. */
+static uint32_t width_of(const struct cpu_search *call)
+{
+	return call->count == 1 ? 1 : QUERIES;
+}
+
+/* [queries / width][dimension group][width]; queries past the last are zero and never looked at */
 static void pack(struct cpu_search *call)
 {
 	struct words *to = (struct words *)call->packed;
+	uint32_t width = width_of(call);
 
-	for (uint32_t first = 0; first < call->count; first += QUERIES)
+	for (uint32_t first = 0; first < call->count; first += width)
 		for (uint32_t g = 0; g < call->groups; g++)
-			for (uint32_t i = first; i < first + QUERIES; i++)
+			for (uint32_t i = first; i < first + width; i++)
 				*to++ = i < call->count ? words_of(call, i, g)
 							: (struct words){{0, 0}, {0, 0}};
 }
@@ -41,41 +48,59 @@ static inline __m256i broadcast(const int16_t *pair)
 	return _mm256_set1_epi32(*(const int32_t *)pair);
 }
 
-static inline __m256i add_products(__m256i sum, __m256i even, __m256i odd, const struct words *x)
+static inline __m256i add_products(__m256i sum, __m256i even, __m256i odd, __m256i x_even,
+				   __m256i x_odd)
 {
-	sum = _mm256_add_epi32(sum, _mm256_madd_epi16(even, broadcast(x->even)));
-	return _mm256_add_epi32(sum, _mm256_madd_epi16(odd, broadcast(x->odd)));
+	sum = _mm256_add_epi32(sum, _mm256_madd_epi16(even, x_even));
+	return _mm256_add_epi32(sum, _mm256_madd_epi16(odd, x_odd));
 }
 
-/* The dots of four queries with eight rows of a tile, half 0 or 1 of its lines. */
-static void scan_half(struct cpu_search *call, uint64_t tile, uint32_t half, const struct words *x)
+#define EACH(X) X(0) X(1) X(2) X(3)
+
+/* The dots, without their start, of `width` queries with a tile: rows 0 to 7 in a, 8 to 15 in b. */
+static inline __attribute__((always_inline)) void scan(struct cpu_search *call, uint64_t tile,
+						       const struct words *x, const uint32_t width)
 {
 	const __m256i low = _mm256_set1_epi16(0xff);
-	__m256i dots0 = _mm256_setzero_si256(), dots1 = dots0, dots2 = dots0, dots3 = dots0;
 
+#define BEGIN(i) __m256i a##i = _mm256_setzero_si256(), b##i = a##i;
+	EACH(BEGIN)
 	for (uint32_t part = 0; part < 2; part++) {
 		uint32_t begin = part ? call->head_groups : 0;
 		uint32_t end = part ? call->groups : call->head_groups;
-		const uint8_t *at;
+		const uint8_t *at = begin < end ? cpu_search_line(call, tile, begin) : NULL;
 
-		if (begin == end)
-			continue;
-		at = cpu_search_line(call, tile, begin) + 32 * half;
-		for (uint32_t g = begin; g < end; g++, at += 64, x += QUERIES) {
-			__m256i line = _mm256_load_si256((const __m256i *)at);
-			__m256i even = _mm256_and_si256(line, low);
-			__m256i odd = _mm256_srli_epi16(line, 8);
+		for (uint32_t g = begin; g < end; g++, at += 64, x += width) {
+			__m256i line_a = _mm256_load_si256((const __m256i *)at);
+			__m256i line_b = _mm256_load_si256((const __m256i *)(at + 32));
+			__m256i even_a = _mm256_and_si256(line_a, low);
+			__m256i even_b = _mm256_and_si256(line_b, low);
+			__m256i odd_a = _mm256_srli_epi16(line_a, 8);
+			__m256i odd_b = _mm256_srli_epi16(line_b, 8);
 
-			dots0 = add_products(dots0, even, odd, &x[0]);
-			dots1 = add_products(dots1, even, odd, &x[1]);
-			dots2 = add_products(dots2, even, odd, &x[2]);
-			dots3 = add_products(dots3, even, odd, &x[3]);
+#define STEP(i)                                                                                    \
+	if (i < width) {                                                                           \
+		__m256i x_even = broadcast(x[i].even), x_odd = broadcast(x[i].odd);                \
+		a##i = add_products(a##i, even_a, odd_a, x_even, x_odd);                           \
+		b##i = add_products(b##i, even_b, odd_b, x_even, x_odd);                           \
+	}
+			EACH(STEP)
 		}
 	}
-	_mm256_store_si256((__m256i *)&call->dots[0][8 * half], dots0);
-	_mm256_store_si256((__m256i *)&call->dots[1][8 * half], dots1);
-	_mm256_store_si256((__m256i *)&call->dots[2][8 * half], dots2);
-	_mm256_store_si256((__m256i *)&call->dots[3][8 * half], dots3);
+#define KEEP(i)                                                                                    \
+	_mm256_store_si256((__m256i *)call->dots[i], a##i);                                        \
+	_mm256_store_si256((__m256i *)&call->dots[i][8], b##i);
+	EACH(KEEP)
+}
+
+static void scan_one(struct cpu_search *call, uint64_t tile, const struct words *x)
+{
+	scan(call, tile, x, 1);
+}
+
+static void scan_four(struct cpu_search *call, uint64_t tile, const struct words *x)
+{
+	scan(call, tile, x, QUERIES);
 }
 
 /* Does any of the 16 dots reach the limit? Leaves them with the start added. */
@@ -105,12 +130,15 @@ static bool hits(struct cpu_search *call, uint32_t query, uint64_t tile, int32_t
 static void scan_tile(struct cpu_search *call, uint64_t tile)
 {
 	const struct words *x = (const struct words *)call->packed;
+	uint32_t width = width_of(call);
 
-	for (uint32_t first = 0; first < call->count;
-	     first += QUERIES, x += QUERIES * call->groups) {
-		scan_half(call, tile, 0, x);
-		scan_half(call, tile, 1, x);
-		for (uint32_t i = first; i < first + QUERIES && i < call->count; i++)
+	cpu_search_prefetch(call, tile);
+	for (uint32_t first = 0; first < call->count; first += width, x += width * call->groups) {
+		if (width == 1)
+			scan_one(call, tile, x);
+		else
+			scan_four(call, tile, x);
+		for (uint32_t i = first; i < first + width && i < call->count; i++)
 			if (hits(call, i, tile, call->dots[i - first]))
 				cpu_search_tile(call, i, tile, call->dots[i - first]);
 	}

@@ -20,9 +20,8 @@
 	X(12) X(13) X(14) X(15) X(16) X(17) X(18) X(19) X(20) X(21) X(22) X(23)
 /* clang-format on */
 
-#define AHEAD	     1024   /* bytes a line is fetched before its use */
-#define SCORES_AHEAD 4	    /* tiles */
-#define BLOCK_BYTES  131072 /* of tiles: with a group of queries they fit the second cache */
+#define AHEAD	    1024   /* bytes a line is fetched before its use */
+#define BLOCK_BYTES 131072 /* of tiles: with a group of queries they fit the second cache */
 
 /* Lines of the head, or of the tail, of a tile. */
 struct span {
@@ -254,17 +253,6 @@ static void pack(struct cpu_search *call)
 	}
 }
 
-/* A load that misses would hold up everything behind it. */
-static void prefetch_scores(const struct cpu_search *call, uint64_t tile)
-{
-	uint64_t offset = tile * SEARCH_TILE_ROWS * sizeof(float);
-
-	if (call->scale)
-		_mm_prefetch((const char *)((uintptr_t)call->scale + offset), _MM_HINT_T0);
-	if (call->bias)
-		_mm_prefetch((const char *)((uintptr_t)call->bias + offset), _MM_HINT_T0);
-}
-
 static struct span span_of(const uint8_t *tiles, uint64_t tile, uint32_t groups)
 {
 	size_t bytes = (size_t)groups * 64;
@@ -283,7 +271,7 @@ static void scan_block(struct cpu_search *call, uint64_t begin, uint64_t end, ui
 		struct tile tile = {span_of(rows->head_tiles, t, head),
 				    span_of(rows->tail_tiles, t, tail), t};
 
-		prefetch_scores(call, t + SCORES_AHEAD);
+		cpu_search_prefetch(call, t);
 		if (scans[n - 1](call, &tile, first, x))
 			take_hits(call, t, first, n);
 	}
