@@ -6,7 +6,6 @@
  */
 #include <check.h>
 #include <errno.h>
-#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include "facet.pb-c.h"
@@ -20,7 +19,8 @@ static size_t length;
 
 static void put(uint8_t byte)
 {
-	ck_assert_uint_lt(length, sizeof(bytes));
+	if (length == sizeof(bytes)) /* no ck_assert: each writes to a file */
+		abort();
 	bytes[length++] = byte;
 }
 
@@ -492,9 +492,6 @@ int main(void)
 	int failed;
 
 	tcase_set_timeout(tc, 30);
-	/* Thousands of messages a second: do not give memory back to the kernel between them. */
-	mallopt(M_TRIM_THRESHOLD, 256 << 20);
-	mallopt(M_MMAP_THRESHOLD, 64 << 20);
 	tcase_add_loop_test(tc, random_messages, 0, 4);
 	tcase_add_loop_test(tc, random_bytes, 0, 4);
 	tcase_add_test(tc, depth);
