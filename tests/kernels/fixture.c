@@ -21,7 +21,7 @@ uint32_t rng_below(struct rng *r, uint32_t n)
 
 int32_t rng_range(struct rng *r, int32_t a, int32_t b)
 {
-	return a + (int32_t)rng_below(r, (uint32_t)(b - a) + 1);
+	return (int32_t)((uint32_t)a + rng_below(r, (uint32_t)b - (uint32_t)a + 1));
 }
 
 float rng_scale(struct rng *r)

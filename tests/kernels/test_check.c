@@ -94,7 +94,7 @@ START_TEST(conv_extents)
 	BAD_CONV(p.h = p.w = 1 << 15; p.c = 2);
 	BAD_CONV(p.h = p.w = OP_DIM_MAX; p.kh = p.kw = 257; p.c = 1);
 	BAD_CONV(p.c = OP_DIM_MAX; p.kh = 1; p.kw = 2);
-	BAD_CONV(p.oc = OP_DIM_MAX; p.c = 1; p.kh = p.kw = 128; p.pad_top = p.pad_left = 128);
+	BAD_CONV(p.oc = OP_DIM_MAX; p.c = 1; p.kh = p.kw = 256; p.pad_top = p.pad_left = 256);
 	BAD_CONV(p.pad_top = p.pad_bottom = p.pad_left = p.pad_right = OP_DIM_MAX);
 	BAD_CONV(p.z_x = 128);
 	BAD_CONV(p.z_x = -129);
