@@ -143,6 +143,23 @@ check-$(1): tests-$(1) $(if $(call test_scripts,$(1)),all)
 endef
 $(foreach r,$(TEST_ROOMS),$(eval $(call test_room,$(r))))
 
+# The gallery's own tools: loss of power (a preload library, a driver with and without syncs, the
+# replay) and the rate of enrolment.
+GALLERY_TOOLS := $(BUILD)/tests/gallery/tools
+tests-gallery: $(addprefix $(GALLERY_TOOLS)/,powershim.so power_driver power_driver_nosync power_replay enrol_bench) $(BUILD)/facet-gallery-check
+$(GALLERY_TOOLS)/%: $(BUILD)/obj/tests/gallery/tools/%.o $(BUILD)/obj/tests/gallery/fixture.o $(call lib,$(USES_gallery))
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS) $^ -lcheck -lsubunit -lrt $(LIBS_daemon) -o $@
+$(GALLERY_TOOLS)/power_driver_nosync: $(BUILD)/obj/tests/gallery/tools/power_driver.o $(BUILD)/obj/tests/gallery/tools/store_nosync.o $(BUILD)/obj/tests/gallery/fixture.o $(call lib,$(USES_gallery))
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS) $^ -lcheck -lsubunit -lrt $(LIBS_daemon) -o $@
+$(GALLERY_TOOLS)/powershim.so: $(BUILD)/obj/tests/gallery/tools/powershim.o
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS) -shared $^ -o $@
+$(BUILD)/obj/tests/gallery/tools/store_nosync.o: daemon/gallery/store.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -DSTORE_ENV_FLAGS=MDB_NOSYNC -MMD -MP -c $< -o $@
+
 # ---- benches: tests/bench/bench_*.c are programs over the kernels; the other files are theirs -----
 # oneDNN is bench_conv's peer where it is installed.
 LIBS_bench := $(if $(wildcard /usr/include/dnnl.h),-ldnnl) -lm
