@@ -258,7 +258,10 @@ static int report(struct bench *b)
 	if (b->options.json)
 		printf("\n  ], \"errors\": %d}\n", errors);
 	if (errors)
-		fprintf(stderr, "bench_search: %d ratios above %.2f: the limits are wrong\n",
+		fprintf(stderr,
+			"bench_search: %d ratios above %.2f: a limit is wrong, or the gallery fits "
+			"a "
+			"cache (take more --rows)\n",
 			errors, RATIO_MAX);
 	return errors;
 }
