@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 static const struct device_command echo = {.op = DEVICE_ECHO};
@@ -354,6 +355,24 @@ START_TEST(no_wake_is_lost)
 }
 END_TEST
 
+/* With nothing to do, no thread of the device uses the processor. */
+START_TEST(idle_threads_sleep)
+{
+	struct device *device = rig_open((uint32_t)_i, 0);
+	struct timespec before, after;
+	int64_t used_ns;
+
+	ck_assert_int_eq(rig_run(device, &echo, 1, NULL), 0);
+	usleep(20000);
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &before);
+	usleep(100000);
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &after);
+	used_ns = (after.tv_sec - before.tv_sec) * 1000000000 + after.tv_nsec - before.tv_nsec;
+	ck_assert_int_lt(used_ns, 5000000);
+	device->ops->close(device);
+}
+END_TEST
+
 /* ---- opening and closing ---- */
 
 START_TEST(opened_and_closed_idle)
@@ -467,6 +486,7 @@ static Suite *suite(void)
 	tcase_add_test(tc, many_submitters);
 	tcase_add_test(tc, done_may_submit);
 	tcase_add_test(tc, no_wake_is_lost);
+	tcase_add_loop_test(tc, idle_threads_sleep, 1, 4);
 	tcase_add_test(tc, opened_and_closed_idle);
 	tcase_add_test(tc, configurations);
 	tcase_add_test(tc, the_worker_is_pinned);

@@ -479,7 +479,8 @@ CHANGE(strided_rank_seven, c->strided.rank = 7)
 CHANGE(strided_halves, c->strided.element_bytes = 2)
 CHANGE(strided_nothing, c->strided.element_bytes = 0)
 CHANGE(strided_further, c->strided.offset += 1)
-CHANGE(strided_before, c->strided.stride[0] -= 1; c->strided.extent[0] += 1)
+/* The makers' offset is the smallest that keeps all taps inside. */
+CHANGE(strided_before, c->strided.offset -= 1)
 CHANGE(strided_far, c->strided.stride[0] = INT64_MIN)
 CHANGE(strided_empty, c->strided.extent[0] = 0)
 CHANGE(join_none, c->join.inputs = 0)
@@ -571,6 +572,27 @@ START_TEST(wrong_commands_are_refused)
 }
 END_TEST
 
+/* 2^62 rows more are none more modulo 2^64, at 4 bytes an element. */
+START_TEST(a_join_that_wraps)
+{
+	struct device *device = rig_open(1, 0);
+	struct trial t;
+
+	trial_init(&t, device, 11);
+	t.command.op = DEVICE_JOIN;
+	t.command.join = (struct device_join){.outer = 4, .inputs = 2, .element_bytes = 4};
+	t.command.join.inner[0] = t.command.join.inner[1] = 2;
+	add_input(&t, 0, 32, 4);
+	add_input(&t, 1, 32, 4);
+	add_output(&t, 64, 4);
+	ck_assert_int_eq(rig_run(device, &t.command, 1, NULL), 0);
+	t.command.join.outer += UINT64_C(1) << 62;
+	ck_assert_int_eq(rig_run(device, &t.command, 1, NULL), -EINVAL);
+	trial_free(&t);
+	device->ops->close(device);
+}
+END_TEST
+
 /* Buffers and weights of another device are no more legal than none. */
 START_TEST(things_of_another_device)
 {
@@ -578,7 +600,8 @@ START_TEST(things_of_another_device)
 	struct trial t;
 
 	trial_init(&t, device, 3);
-	make_gemm(&t);
+	make_add(&t);
+	ck_assert_int_eq(rig_run(device, &t.command, 1, NULL), 0);
 	ck_assert_int_eq(rig_run(other, &t.command, 1, NULL), -EINVAL);
 	trial_free(&t);
 	trial_init(&t, device, 4);
@@ -667,6 +690,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(tc, ops_like_the_reference, 0, 4 * MAKERS);
 	tcase_add_test(tc, weights_serve_any_batch);
 	tcase_add_test(tc, wrong_commands_are_refused);
+	tcase_add_test(tc, a_join_that_wraps);
 	tcase_add_test(tc, things_of_another_device);
 	tcase_add_test(tc, weights_that_are_wrong);
 	tcase_add_test(tc, buffers_are_bounded);
