@@ -259,9 +259,8 @@ static int report(struct bench *b)
 		printf("\n  ], \"errors\": %d}\n", errors);
 	if (errors)
 		fprintf(stderr,
-			"bench_search: %d ratios above %.2f: a limit is wrong, or the gallery fits "
-			"a "
-			"cache (take more --rows)\n",
+			"bench_search: %d ratios above %.2f: a limit is wrong, or the gallery "
+			"fits a cache (take more --rows)\n",
 			errors, RATIO_MAX);
 	return errors;
 }
