@@ -54,6 +54,9 @@ help:
 $(BUILD)/obj/%_avx512.o: CFLAGS += -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mf16c -mprefer-vector-width=512
 $(BUILD)/obj/%_avx2.o:   CFLAGS += -mavx2 -mf16c
 
+# Run for every template that is enrolled or loaded.
+$(addprefix $(BUILD)/obj/,kernels/ref/quantize.o kernels/search_rows.o daemon/gallery/rows.o): CFLAGS += -O3
+
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
 	@$(if $(V),,echo '  CC   $<')
@@ -123,7 +126,7 @@ USES_kernels  := kernels
 USES_proto    := proto
 USES_device   := device kernels
 USES_gallery  := daemon device kernels proto
-USES_model    := daemon device kernels proto compile
+USES_model    := daemon device kernels proto
 USES_daemon   := daemon device kernels proto
 USES_libfacet := libfacet proto
 USES_face     := face libfacet proto
@@ -174,6 +177,28 @@ $(BUILD)/bench/bench_model: $(BUILD)/obj/tests/bench/bench_model.o $(call lib,da
 	@mkdir -p $(@D)
 	@$(if $(V),,echo '  LINK $@')
 	$(Q)$(CC) $(LDFLAGS) $^ $(LIBS_daemon) -o $@
+
+# ---- fuzzing: tests/fuzz/fuzz_*.c are libFuzzer targets; a second make builds the rooms with clang ---
+FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_MAKE     = CFLAGS="-O1 -g" $(MAKE) --no-print-directory BUILD=$(BUILD)/fuzz/rooms CC=clang \
+                SAN=fuzzer-no-link,address CLANG=1
+.PHONY: fuzz fuzz-build fuzz-link
+ifdef CLANG
+CFLAGS += -w
+fuzz-link: $(patsubst $(BUILD)/%,$(BUILD)/../%,$(addprefix $(BUILD)/,$(FUZZ_TARGETS)))
+$(BUILD)/../fuzz_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(call lib,face libfacet daemon device kernels proto)
+	@$(if $(V),,echo '  LINK $@')
+	$(Q)clang -pthread -fsanitize=fuzzer,address $^ $(LIBS_daemon) $(LIBS_host) -o $@
+endif
+$(patsubst tests/%.c,$(BUILD)/obj/tests/%.o,$(wildcard tests/fuzz/*.c)): | $(GENERATED)
+$(BUILD)/fuzz/seeds: $(BUILD)/obj/tests/fuzz/seeds.o $(call lib,proto)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS) $^ -lprotobuf-c -o $@
+fuzz-build: $(BUILD)/fuzz/seeds
+	@if command -v clang >/dev/null; then $(FUZZ_MAKE) fuzz-link; \
+	else echo "  skip  $(FUZZ_TARGETS): clang is missing"; fi
+fuzz: fuzz-build
+	@BUILD=$(BUILD) tests/fuzz/run; status=$$?; [ $$status = 77 ] || exit $$status
 
 # ---- what a person asks for --------------------------------------------------------------------
 JOBS ?= $(shell nproc)

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define AHEAD 8 /* templates whose slot of the id table is fetched ahead */
+
 static const char *subject_of(const struct gallery_request *request, uint32_t i)
 {
 	return request->subjects[request->subject_count == 1 ? 0 : i];
@@ -188,8 +190,11 @@ static int enrol_prepare(struct gallery *gallery, struct gallery_request *reques
 	    subjects_room(&gallery->subjects, request->subject_count) ||
 	    group_room(gallery, request->count))
 		return gallery_fail(request, -ENOMEM, "out of memory");
-	for (uint32_t i = 0; i < request->count && !err; i++)
+	for (uint32_t i = 0; i < request->count && !err; i++) {
+		if (i + AHEAD < request->count && request->ids[i + AHEAD])
+			rows_prefetch_id(&gallery->rows, request->ids[i + AHEAD]);
 		err = stage(gallery, request, i);
+	}
 	if (!err && request->has_key)
 		err = note_runs(gallery, request, from, answer);
 	if (err) {

@@ -78,6 +78,11 @@ uint32_t index_find(const struct index *index, uint32_t hash, index_same *same, 
 	return INDEX_NONE;
 }
 
+void index_prefetch(const struct index *index, uint32_t hash)
+{
+	__builtin_prefetch(&index->slots[home(index, hash)]);
+}
+
 void index_insert(struct index *index, uint32_t hash, uint32_t value)
 {
 	uint64_t i = home(index, hash);

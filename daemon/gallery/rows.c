@@ -116,9 +116,9 @@ void rows_give(struct rows *rows, uint32_t row)
 	rows->free_count++;
 }
 
-static int64_t squared_norm(const int8_t *x, uint32_t dim)
+static int32_t squared_norm(const int8_t *x, uint32_t dim)
 {
-	int64_t sum = 0;
+	int32_t sum = 0;
 
 	for (uint32_t i = 0; i < dim; i++)
 		sum += x[i] * x[i];
@@ -199,6 +199,11 @@ uint32_t rows_by_id(const struct rows *rows, uint64_t id)
 	struct same_id same = {rows->view.id, id};
 
 	return index_find(&rows->ids, hash_id(rows, id), same_id, &same);
+}
+
+void rows_prefetch_id(const struct rows *rows, uint64_t id)
+{
+	index_prefetch(&rows->ids, hash_id(rows, id));
 }
 
 void rows_add_id(struct rows *rows, uint32_t row)

@@ -48,6 +48,7 @@ void rows_give(struct rows *rows, uint32_t row); /* a wiped slot no search can r
 int rows_fill(struct rows *rows, uint32_t row, const struct rows_entry *entry);
 void rows_wipe(struct rows *rows, uint32_t row);
 uint32_t rows_by_id(const struct rows *rows, uint64_t id); /* ROWS_NONE: absent */
+void rows_prefetch_id(const struct rows *rows, uint64_t id); /* it will be asked for soon */
 void rows_add_id(struct rows *rows, uint32_t row);
 void rows_drop_id(struct rows *rows, uint32_t row);
 /* Does a search of this epoch and high-water mark count the row? */

@@ -32,7 +32,7 @@ int op_quantize_row(const float *x, uint32_t dim, int8_t *q, float *step)
 
 float op_cosine_scale(const int8_t *q, uint32_t dim)
 {
-	int64_t sum = 0;
+	int32_t sum = 0; /* at most 65,536 * 2^14 */
 
 	for (uint32_t i = 0; i < dim; i++)
 		sum += q[i] * q[i];
