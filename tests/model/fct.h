@@ -8,8 +8,8 @@
 #include <stdint.h>
 #include "model.pb-c.h"
 
-#define FCT_TENSORS 64
-#define FCT_OPS	    64
+#define FCT_TENSORS 400
+#define FCT_OPS	    400
 #define FCT_WEIGHTS (1u << 20)
 
 /* A graph being built; its parts may be changed at will before fct_write(). */

@@ -43,7 +43,7 @@ static int run_commands(struct device *device, const struct device_command *comm
 	pthread_mutex_unlock(&w.lock);
 	if (batch.error)
 		fprintf(stderr, "command %u, op %d: error %d\n", batch.error_index,
-		       (int)commands[batch.error_index].op, batch.error);
+			(int)commands[batch.error_index].op, batch.error);
 	return batch.error;
 }
 
@@ -359,7 +359,7 @@ END_TEST
 	X(conv_scales_nan, "convolution", memset(f->weights + f->params[1].conv.q->s_pos->offset, 0xff, 4)) \
 	X(conv_no_requant, "convolution", f->params[1].conv.q = NULL) \
 	X(conv_out_of_other_type, "convolution", f->params[1].conv.q->out = 1) \
-	X(conv_residual_size, "convolution", f->op[3].inputs[1] = 0) \
+	X(conv_residual_size, "convolution", f->op[3].inputs[1] = 2) \
 	X(add_scale, "sum", f->params[4].add.s_a = NAN) \
 	X(table_short, "table", f->params[0].table.table->length = 512) \
 	X(table_past_end, "table", f->params[0].table.table->offset = f->weights_bytes - 767) \
@@ -434,6 +434,27 @@ START_TEST(too_much_work)
 	fct->graph.arena_bytes = 1u << 27;
 	fct_output(fct, last);
 	ck_refused(fct, "10^13", "too much work");
+	free(fct);
+}
+END_TEST
+
+/* Bytes moved are work as well, without a single multiply-add. */
+START_TEST(too_much_copying)
+{
+	struct fct *fct = fct_new(2);
+	uint32_t from = fct_tensor(fct, FACET__MODEL__TYPE__S8, 2, 1u << 15, 1u << 14, 0);
+
+	fct_input(fct, from);
+	for (uint32_t i = 1; i < 320; i++) {
+		uint32_t to = fct_tensor(fct, FACET__MODEL__TYPE__S8, 2, 1u << 15, 1u << 14, 0);
+
+		fct->tensor[to].arena_offset = i % 2 ? 1u << 29 : 0;
+		fct_copy(fct, from, to);
+		from = to;
+	}
+	fct->graph.arena_bytes = 1u << 30;
+	fct_output(fct, from);
+	ck_refused(fct, "10^13", "too much copying");
 	free(fct);
 }
 END_TEST
@@ -641,6 +662,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(refuses, refused_with_the_right_words, 0,
 			    sizeof(refusals) / sizeof(refusals[0]));
 	tcase_add_test(refuses, too_much_work);
+	tcase_add_test(refuses, too_much_copying);
 	tcase_set_timeout(hostile, 60);
 	tcase_add_test(hostile, any_flipped_byte_is_refused);
 	tcase_add_test(hostile, any_other_length_is_refused);
