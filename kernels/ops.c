@@ -168,8 +168,8 @@ int op_pool2d_check(const struct op_pool2d *p)
 	for (size_t i = 0; i < sizeof(positive) / sizeof(positive[0]); i++)
 		if (!extent_ok(positive[i]))
 			return -EINVAL;
-	if (p->pad_bottom > OP_DIM_MAX || p->pad_right > OP_DIM_MAX || p->pad_top >= p->kh ||
-	    p->pad_left >= p->kw || (uint64_t)p->kh * p->kw > OP_K_MAX)
+	if (p->pad_bottom > OP_DIM_MAX || p->pad_right > OP_DIM_MAX || p->pad_top > OP_DIM_MAX ||
+	    p->pad_left > OP_DIM_MAX || (uint64_t)p->kh * p->kw > OP_K_MAX)
 		return -EINVAL;
 	oh = op_pool2d_oh(p);
 	ow = op_pool2d_ow(p);

@@ -18,14 +18,6 @@ struct dense {
 	enum op_out out;
 };
 
-/* The start of the packed weights; then bias, s_pos and s_neg of all lanes, then the weights. */
-struct packed {
-	uint32_t linear; /* s_neg == s_pos in each channel */
-	uint32_t relu;	 /* s_neg == 0 in each channel */
-	uint32_t small;	 /* all scales within 1/2 */
-	uint32_t unused[13];
-};
-
 static size_t round_up(size_t n, size_t to)
 {
 	return (n + to - 1) / to * to;
@@ -79,9 +71,10 @@ static size_t tile_bytes(const struct dense *d)
 	return (size_t)d->segments * d->steps * d->isa->lanes * d->isa->products * d->isa->element;
 }
 
+/* struct scales_kind; bias, s_pos and s_neg of all lanes; the tiles. */
 static size_t packed_bytes(const struct dense *d)
 {
-	return sizeof(struct packed) + round_up(lanes_total(d) * 12, 64) +
+	return sizeof(struct scales_kind) + round_up(lanes_total(d) * 12, 64) +
 	       (size_t)d->groups * d->tiles * tile_bytes(d);
 }
 
@@ -126,23 +119,16 @@ static int32_t pack_channel(const struct dense *d, uint8_t *tile, uint32_t lane,
 	return sum;
 }
 
-static void note_scales(struct packed *head, float pos, float neg)
-{
-	head->linear &= pos == neg;
-	head->relu &= neg == 0;
-	head->small &= pos <= 0.5f && neg <= 0.5f && neg >= -0.5f;
-}
-
 static void pack(const struct dense *d, const int8_t *w, const int32_t *bias, void *packed)
 {
 	uint32_t lanes = d->isa->lanes, per_group = d->oc / d->groups;
 	size_t k = (size_t)d->segments * d->run;
-	struct packed *head = packed;
+	struct scales_kind *head = packed;
 	int32_t *to_bias = (int32_t *)(head + 1);
 	float *to_pos = (float *)(to_bias + lanes_total(d)), *to_neg = to_pos + lanes_total(d);
 
 	memset(packed, 0, packed_bytes(d));
-	head->linear = head->relu = head->small = 1;
+	*head = scales_kind(d->q, d->oc, d->out);
 	for (uint32_t o = 0; o < d->oc; o++, w += k) {
 		uint32_t in_group = lane_of(d, o % per_group);
 		size_t lane = (size_t)(o / per_group) * d->tiles * lanes + in_group;
@@ -155,7 +141,6 @@ static void pack(const struct dense *d, const int8_t *w, const int32_t *bias, vo
 			continue;
 		to_pos[lane] = d->q->s_pos[o];
 		to_neg[lane] = d->q->s_neg[o];
-		note_scales(head, d->q->s_pos[o], d->q->s_neg[o]);
 	}
 }
 
@@ -194,7 +179,7 @@ static void run_group(const struct dense *d, const void *packed, const struct st
 	const struct dense_isa *isa = d->isa;
 	uint32_t per_group = d->oc / d->groups, cg = d->c / d->groups;
 	bool narrow = s->pixels <= isa->narrow;
-	const int32_t *bias = (const int32_t *)((const struct packed *)packed + 1);
+	const int32_t *bias = (const int32_t *)((const struct scales_kind *)packed + 1);
 
 	for (uint32_t tile = 0; tile < d->tiles; tile += b->tiles) {
 		size_t first = (size_t)group * d->tiles + tile, lane = first * isa->lanes;
@@ -214,22 +199,6 @@ static void run_group(const struct dense *d, const void *packed, const struct st
 	}
 }
 
-/* What saves work in the requantisation. */
-static void simplify(const struct packed *head, struct dense_block *b)
-{
-	const struct op_requant *q = b->q;
-
-	b->linear = head->linear;
-	b->small = head->small && (!b->residual || (q->s_r <= 0x1p20f && q->s_r >= -0x1p20f));
-	b->lo = q->lo;
-	if (!head->relu || b->residual || b->out != OP_OUT_S8)
-		return;
-	/* A ReLU is a clamp at the zero point: what s_neg makes of a negative t is cut off anyway. */
-	b->linear = true;
-	b->lo = q->z > q->lo ? q->z : q->lo;
-	b->lo = b->lo < q->hi ? b->lo : q->hi;
-}
-
 static void run(const struct dense *d, const void *packed, const struct strips *s,
 		const int8_t *residual, void *y)
 {
@@ -243,7 +212,7 @@ static void run(const struct dense *d, const void *packed, const struct strips *
 				.y = y,
 				.pixel = d->oc};
 
-	simplify(packed, &b);
+	b.cut = shortcut_of(packed, d->q, d->out, residual);
 	for (uint32_t g = 0; g < d->groups; g++)
 		run_group(d, packed, s, g, &b);
 }

@@ -15,6 +15,7 @@
 #ifndef FACET_KERNELS_CPU_DENSE_H
 #define FACET_KERNELS_CPU_DENSE_H
 
+#include "kernels/cpu/shortcut.h"
 #include "kernels/ops.h"
 
 /* A rectangle of outputs: `pixels` neighbours by the channels of up to 4 tiles. */
@@ -28,9 +29,7 @@ struct dense_block {
 	size_t w_tile;	  /* bytes of a tile */
 	const int32_t *bias;
 	const float *s_pos, *s_neg; /* [tiles * lanes], in the order of the lanes */
-	bool linear;		    /* s_neg need not be looked at */
-	bool small;		    /* |t| < 2^31, whatever the accumulator */
-	int32_t lo;		    /* the least byte to come out, >= q->lo */
+	struct shortcut cut;
 	const struct op_requant *q;
 	enum op_out out;
 	const int8_t *residual; /* whole tensor, or NULL */

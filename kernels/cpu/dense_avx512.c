@@ -121,7 +121,7 @@ static void store_bytes(const struct pair *p, const int32_t *acc, uint32_t strid
 	for (uint32_t i = 0; i < b->pixels; i++, acc += stride, at += b->pixel) {
 		__m512i a0 = _mm512_load_si512(acc), a1 = _mm512_load_si512(acc + LANES);
 
-		store_two(p, a0, a1, a0, a1, at, false, b->linear, false);
+		store_two(p, a0, a1, a0, a1, at, false, b->cut.linear, false);
 	}
 }
 
@@ -140,7 +140,7 @@ static void store_dwords(const struct pair *p, const int32_t *acc, uint32_t stri
 		__m512i v0 = _mm512_load_si512(acc), v1 = _mm512_load_si512(acc + LANES);
 
 		if (b->out == OP_OUT_F32) {
-			struct floats f = scaled_pixel(p, v0, v1, at, b->linear);
+			struct floats f = scaled_pixel(p, v0, v1, at, b->cut.linear);
 
 			v0 = _mm512_castps_si512(f.t0);
 			v1 = _mm512_castps_si512(f.t1);
@@ -167,7 +167,7 @@ INLINE struct pair pair_of(const struct dense_block *b)
 		.z_r = _mm512_set1_epi32(scales ? q->z_r : 0),
 		.high = _mm512_set1_ps(byte ? (float)(q->hi - q->z) : 0),
 		.z = _mm512_set1_epi16((int16_t)(byte ? q->z : 0)),
-		.lo = _mm512_set1_epi8((int8_t)(byte ? b->lo : 0)),
+		.lo = _mm512_set1_epi8((int8_t)(byte ? b->cut.lo : 0)),
 		.hi = _mm512_set1_epi8((int8_t)(byte ? q->hi : 0)),
 		.to_pixels = _mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7),
 		.to_tiles = _mm256_setr_epi32(0, 2, 4, 6, 1, 3, 5, 7),
@@ -195,14 +195,14 @@ static void store_single(const struct dense_block *b, const int32_t *acc)
 	bool byte = b->out == OP_OUT_S8;
 	struct pair p = {.s_r = _mm512_set1_ps(q->s_r), .z_r = _mm512_set1_epi32(q->z_r)};
 	__m512 pos = _mm512_load_ps(b->s_pos), neg = _mm512_load_ps(b->s_neg);
-	__m512 low = _mm512_set1_ps(byte ? (float)(b->lo - q->z) : 0);
+	__m512 low = _mm512_set1_ps(byte ? (float)(b->cut.lo - q->z) : 0);
 	__m512 high = _mm512_set1_ps(byte ? (float)(q->hi - q->z) : 0);
 	__m512i z = _mm512_set1_epi32(q->z);
 	size_t at = b->at;
 
 	for (uint32_t i = 0; i < b->pixels; i++, acc += LANES, at += b->pixel) {
 		__m512i v = _mm512_load_si512(acc);
-		__m512 t = scaled(v, pos, neg, b->linear);
+		__m512 t = scaled(v, pos, neg, b->cut.linear);
 
 		if (b->out == OP_OUT_S32) {
 			_mm512_mask_storeu_epi32((int32_t *)b->y + at, m, v);
@@ -302,10 +302,10 @@ INLINE void multiply_2(const struct dense_block *block, const uint32_t pixels, c
 			x0 += 4, x3 += 4, x6 += 4, x9 += 4, x12 += 4;
 		}
 	}
-	if (tiles == 2 && block->out == OP_OUT_S8 && block->small) {
+	if (tiles == 2 && block->out == OP_OUT_S8 && block->cut.small) {
 		const struct pair p = pair_of(block);
 
-		if (block->linear) {
+		if (block->cut.linear) {
 			const bool linear = true;
 
 			STORE_ALL
@@ -399,7 +399,7 @@ static void block(const struct dense_block *b)
 	struct dense_block half = *b;
 
 	multiply[b->tiles][b->pixels](b, acc);
-	if (b->tiles == 2 && b->out == OP_OUT_S8 && b->small)
+	if (b->tiles == 2 && b->out == OP_OUT_S8 && b->cut.small)
 		return;
 	if (b->tiles == 1) {
 		store_single(b, acc);

@@ -16,6 +16,7 @@
  * on with it. Input bytes become unsigned by adding 128, which the packed bias takes back.
  */
 #include "kernels/cpu/depthwise.h"
+#include "kernels/cpu/shortcut.h"
 
 #include <errno.h>
 #include <immintrin.h>
@@ -36,11 +37,6 @@ struct block {
 	int32_t bias[CHANNELS];
 	float pos[CHANNELS], neg[CHANNELS];
 	int8_t slot[][4 * CHANNELS];
-};
-
-struct packed {
-	uint32_t linear;
-	uint32_t unused[15];
 };
 
 static enum form form_of(const struct op_conv2d *p)
@@ -87,12 +83,13 @@ static uint32_t blocks_of(const struct op_conv2d *p)
 
 size_t depthwise_packed_bytes_avx512(const struct op_conv2d *p)
 {
-	return sizeof(struct packed) + blocks_of(p) * block_bytes(p);
+	return sizeof(struct scales_kind) + blocks_of(p) * block_bytes(p);
 }
 
 static struct block *block_at(const struct op_conv2d *p, const void *packed, uint32_t i)
 {
-	return (struct block *)((uint8_t *)packed + sizeof(struct packed) + i * block_bytes(p));
+	return (struct block *)((uint8_t *)packed + sizeof(struct scales_kind) +
+				i * block_bytes(p));
 }
 
 static void pack_channel(const struct op_conv2d *p, struct block *b, uint32_t lane, const int8_t *w,
@@ -114,10 +111,10 @@ static void pack_channel(const struct op_conv2d *p, struct block *b, uint32_t la
 void depthwise_pack_avx512(const struct op_conv2d *p, const int8_t *w, const int32_t *bias,
 			   void *packed)
 {
-	struct packed *head = packed;
+	struct scales_kind *head = packed;
 
 	memset(packed, 0, depthwise_packed_bytes_avx512(p));
-	head->linear = 1;
+	*head = scales_kind(&p->q, p->c, p->out);
 	for (uint32_t c = 0; c < p->c; c++) {
 		struct block *b = block_at(p, packed, c / CHANNELS);
 		uint32_t lane = lane_of(c % CHANNELS);
@@ -127,7 +124,6 @@ void depthwise_pack_avx512(const struct op_conv2d *p, const int8_t *w, const int
 			continue;
 		b->pos[lane] = p->q.s_pos[c];
 		b->neg[lane] = p->q.s_neg[c];
-		head->linear &= p->q.s_pos[c] == p->q.s_neg[c];
 	}
 }
 
@@ -135,24 +131,25 @@ void depthwise_pack_avx512(const struct op_conv2d *p, const int8_t *w, const int
 
 struct output {
 	enum op_out out;
-	bool linear;
+	struct shortcut cut;
 	uint32_t channels; /* of the whole tensor */
 	const struct block *block;
 	const int8_t *residual; /* whole tensor, or NULL */
 	void *y;
 	__mmask64 mask;
 	__m512 s_r, high;
-	__m512i z_r, z, lo;
+	__m512i z_r, z, lo, hi;
 };
 
 static struct output output_of(const struct op_conv2d *p, const void *packed,
 			       const int8_t *residual, void *y)
 {
 	bool byte = p->out == OP_OUT_S8, scales = p->out != OP_OUT_S32;
+	struct shortcut cut = shortcut_of(packed, &p->q, p->out, residual);
 
 	return (struct output){
 		.out = p->out,
-		.linear = ((const struct packed *)packed)->linear,
+		.cut = cut,
 		.channels = p->c,
 		.residual = residual,
 		.y = y,
@@ -160,7 +157,8 @@ static struct output output_of(const struct op_conv2d *p, const void *packed,
 		.z_r = _mm512_set1_epi32(scales ? p->q.z_r : 0),
 		.high = _mm512_set1_ps(byte ? (float)(p->q.hi - p->q.z) : 0),
 		.z = _mm512_set1_epi16((int16_t)(byte ? p->q.z : 0)),
-		.lo = _mm512_set1_epi8((int8_t)(byte ? p->q.lo : 0)),
+		.lo = _mm512_set1_epi8((int8_t)(byte ? cut.lo : 0)),
+		.hi = _mm512_set1_epi8((int8_t)(byte ? p->q.hi : 0)),
 	};
 }
 
@@ -168,7 +166,7 @@ INLINE __m512 scaled(const struct output *o, __m512i acc, const float *pos, cons
 {
 	__m512 t = _mm512_cvtepi32_ps(acc);
 
-	if (o->linear)
+	if (o->cut.linear)
 		return _mm512_mul_ps(t, _mm512_load_ps(pos));
 	return _mm512_mul_ps(t, _mm512_mask_mov_ps(_mm512_load_ps(pos), _mm512_movepi32_mask(acc),
 						   _mm512_load_ps(neg)));
@@ -208,8 +206,7 @@ INLINE struct floats scaled_quad(const struct output *o, struct quad acc, size_t
 }
 
 /* Four bytes a channel: the accumulators, or t. */
-static __attribute__((noinline)) void store_dwords(const struct output *o, struct quad acc,
-						   size_t at)
+static void store_dwords(const struct output *o, struct quad acc, size_t at)
 {
 	int32_t lanes[CHANNELS] __attribute__((aligned(64)));
 	int32_t *y = (int32_t *)o->y + at;
@@ -228,30 +225,43 @@ static __attribute__((noinline)) void store_dwords(const struct output *o, struc
 		memcpy(y + c, lanes + lane_of(c), sizeof(*y));
 }
 
-INLINE __m512i rounded(const struct output *o, __m512 t)
+INLINE __m512i rounded(const struct output *o, __m512 t, const bool small)
 {
-	return _mm512_cvtps_epi32(_mm512_min_ps(t, o->high));
+	return _mm512_cvtps_epi32(small ? t : _mm512_min_ps(t, o->high));
+}
+
+/* Saturation, lo and hi clamp; but t past 2^31 would turn negative, so high comes before that. */
+INLINE void store_bytes(const struct output *o, struct quad acc, size_t at, const bool small)
+{
+	struct floats f = scaled_quad(o, acc, at);
+	__m512i low = _mm512_packs_epi32(rounded(o, f.t0, small), rounded(o, f.t1, small));
+	__m512i high = _mm512_packs_epi32(rounded(o, f.t2, small), rounded(o, f.t3, small)), v;
+
+	v = _mm512_packs_epi16(_mm512_adds_epi16(low, o->z), _mm512_adds_epi16(high, o->z));
+	v = _mm512_min_epi8(_mm512_max_epi8(v, o->lo), o->hi);
+	if (o->mask == ~0ull)
+		_mm512_storeu_si512((int8_t *)o->y + at, v);
+	else
+		_mm512_mask_storeu_epi8((int8_t *)o->y + at, o->mask, v);
+}
+
+/* What is rare: other outputs, scales above a half. */
+static __attribute__((noinline)) void store_other(const struct output *o, struct quad acc,
+						  size_t at)
+{
+	if (o->out == OP_OUT_S8)
+		store_bytes(o, acc, at, false);
+	else
+		store_dwords(o, acc, at);
 }
 
 /* at: element of the first channel. */
 INLINE void store(const struct output *o, struct quad acc, size_t at)
 {
-	struct floats f;
-	__m512i low, high, v;
-
-	if (o->out != OP_OUT_S8) {
-		store_dwords(o, acc, at);
-		return;
-	}
-	f = scaled_quad(o, acc, at);
-	/* Saturation is the clamp's lower side. */
-	low = _mm512_adds_epi16(_mm512_packs_epi32(rounded(o, f.t0), rounded(o, f.t1)), o->z);
-	high = _mm512_adds_epi16(_mm512_packs_epi32(rounded(o, f.t2), rounded(o, f.t3)), o->z);
-	v = _mm512_max_epi8(_mm512_packs_epi16(low, high), o->lo);
-	if (o->mask == ~0ull)
-		_mm512_storeu_si512((int8_t *)o->y + at, v);
+	if (o->out == OP_OUT_S8 && o->cut.small)
+		store_bytes(o, acc, at, true);
 	else
-		_mm512_mask_storeu_epi8((int8_t *)o->y + at, o->mask, v);
+		store_other(o, acc, at);
 }
 
 /* ---- multiplication ------------------------------------------------------------------------ */
