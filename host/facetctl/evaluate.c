@@ -457,6 +457,7 @@ static void report(struct ctl *ctl, const char *network, const struct samples *s
 	for (unsigned int i = 0; i < RATES; i++) {
 		struct json_object *row = output_row_new();
 		struct roc_point point;
+		char far[16];
 
 		if (rates[i] * (double)roc_impostors(roc) < 10) {
 			output_note(ctl->out,
@@ -468,7 +469,8 @@ static void report(struct ctl *ctl, const char *network, const struct samples *s
 		roc_at(roc, rates[i], &point);
 		roc_interval(roc, &point, REPLICATES, 1);
 		output_text(row, "network", network);
-		json_object_object_add(row, "FAR", json_object_new_double(rates[i]));
+		snprintf(far, sizeof(far), "%g", rates[i]);
+		json_object_object_add(row, "FAR", json_object_new_double_s(rates[i], far));
 		output_number(row, "TAR_%", 100 * point.tar, 2);
 		output_number(row, "low_%", 100 * point.low, 2);
 		output_number(row, "high_%", 100 * point.high, 2);
