@@ -18,7 +18,10 @@
 struct cpu_kernels {
 	const char *name;
 
-	/* Weights are packed once, for this table only: 64-byte aligned, of the stated size. */
+	/* Weights are packed once, for this table only: 64-byte aligned, of the stated size (0: p is
+	 * refused). Packing checks p and the weights and keeps scales too, so computing with what was
+	 * packed wants the same p; it checks no more than the rows. Scratch is 64-byte aligned. The
+	 * residual may be y itself. */
 	size_t (*conv2d_packed_bytes)(const struct op_conv2d *p);
 	int (*conv2d_pack)(const struct op_conv2d *p, const int8_t *w, const int32_t *bias,
 			   void *packed);
