@@ -95,10 +95,11 @@ static int run_conv2d(struct cpu *cpu, const struct device_command *command)
 	struct product job = {.cpu = cpu, .command = command};
 	uint64_t rows, outputs, macs;
 
-	/* From h on, up to the requantisation; the batch is free. */
-	if (op_conv2d_check(p) ||
-	    !weights_fit(cpu, command, command->weights ? &command->weights->conv2d : NULL, p,
-			 offsetof(struct op_conv2d, h), offsetof(struct op_conv2d, q)))
+	/* From h on, up to the requantisation; the batch is free. This comes first: the op's check
+	 * reads as many scales as there are channels. */
+	if (!weights_fit(cpu, command, command->weights ? &command->weights->conv2d : NULL, p,
+			 offsetof(struct op_conv2d, h), offsetof(struct op_conv2d, q)) ||
+	    op_conv2d_check(p))
 		return -EINVAL;
 	rows = (uint64_t)p->n * op_conv2d_oh(p);
 	outputs = rows * op_conv2d_ow(p) * p->oc;
@@ -131,9 +132,9 @@ static int run_gemm(struct cpu *cpu, const struct device_command *command)
 	uint64_t outputs;
 	bool share;
 
-	if (op_gemm_check(p) ||
-	    !weights_fit(cpu, command, command->weights ? &command->weights->gemm : NULL, p,
-			 offsetof(struct op_gemm, n), offsetof(struct op_gemm, q)))
+	if (!weights_fit(cpu, command, command->weights ? &command->weights->gemm : NULL, p,
+			 offsetof(struct op_gemm, n), offsetof(struct op_gemm, q)) ||
+	    op_gemm_check(p))
 		return -EINVAL;
 	outputs = (uint64_t)p->m * p->n;
 	share = outputs * p->k >= SHARE_MACS;

@@ -52,7 +52,7 @@ struct device_span {
 struct device_weights;
 
 struct device_search {
-	const struct search_rows *rows;  /* host memory; */
+	const struct search_rows *rows;  /* host memory */
 	struct device_buffer *resident;  /* the device's copy, NULL where it reads host memory (cpu) */
 	uint64_t tile_begin, tile_end;
 	const struct search_query *queries;
