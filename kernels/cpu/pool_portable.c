@@ -4,8 +4,9 @@
 #include "kernels/requant.h"
 
 #include <errno.h>
+#include <string.h>
 
-#define LANES 64u
+#define LANES 32u
 
 struct window {
 	const int8_t *x; /* first tap inside, first channel of the block */
@@ -20,21 +21,34 @@ static void clip(int64_t at, uint32_t k, uint32_t size, uint32_t *begin, uint32_
 	*count = (uint32_t)(end - *begin);
 }
 
+/* n is a constant for whole blocks, which lets the compiler use vectors. */
+static inline void take_largest(int8_t *restrict best, const int8_t *restrict tap, uint32_t n)
+{
+	for (uint32_t c = 0; c < n; c++)
+		best[c] = tap[c] > best[c] ? tap[c] : best[c];
+}
+
+static inline void add_tap(int32_t *restrict acc, const int8_t *restrict tap, uint32_t n)
+{
+	for (uint32_t c = 0; c < n; c++)
+		acc[c] += tap[c];
+}
+
 static void largest(const struct op_pool2d *p, const struct window *win, int8_t *y)
 {
 	int8_t best[LANES];
 
-	for (uint32_t c = 0; c < LANES; c++)
-		best[c] = -128;
+	memset(best, -128, sizeof(best));
 	for (uint32_t r = 0; r < win->rows; r++)
 		for (uint32_t i = 0; i < win->cols; i++) {
 			const int8_t *tap = win->x + ((size_t)r * p->w + i) * p->c;
 
-			for (uint32_t c = 0; c < win->channels; c++)
-				best[c] = tap[c] > best[c] ? tap[c] : best[c];
+			if (win->channels == LANES)
+				take_largest(best, tap, LANES);
+			else
+				take_largest(best, tap, win->channels);
 		}
-	for (uint32_t c = 0; c < win->channels; c++)
-		y[c] = best[c];
+	memcpy(y, best, win->channels);
 }
 
 static void average(const struct op_pool2d *p, const struct window *win, int8_t *y)
@@ -47,8 +61,10 @@ static void average(const struct op_pool2d *p, const struct window *win, int8_t 
 		for (uint32_t i = 0; i < win->cols; i++) {
 			const int8_t *tap = win->x + ((size_t)r * p->w + i) * p->c;
 
-			for (uint32_t c = 0; c < win->channels; c++)
-				acc[c] += tap[c];
+			if (win->channels == LANES)
+				add_tap(acc, tap, LANES);
+			else
+				add_tap(acc, tap, win->channels);
 		}
 	for (uint32_t c = 0; c < win->channels; c++) {
 		int32_t sum = acc[c] - (int32_t)taps * p->z_x;
