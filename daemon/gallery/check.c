@@ -20,6 +20,7 @@ struct check {
 	struct pages_tree trees[STORE_TABLES];
 	uint32_t found; /* bits of trees */
 	const uint8_t *key;
+	const struct check_watch *watch;
 	struct record_head head;
 	struct record_state state;
 	struct seal seal;
@@ -214,6 +215,9 @@ static int check_tables(struct check *check)
 				 check);
 		if (!err && (!check->has_head || !check->has_state))
 			return bad(check, "the head or the state is missing");
+		if (!err && i == STORE_META && check->watch)
+			check->watch->shape(check->trees[STORE_ROWS].entries,
+					    &check->head.spec.space);
 	}
 	return err;
 }
@@ -235,8 +239,7 @@ static int check_file(struct check *check, const char *path)
 	return err;
 }
 
-int gallery_check(const char *dir, const uint8_t *key,
-		  void (*progress)(void *context, uint64_t done, uint64_t of),
+int gallery_check(const char *dir, const uint8_t *key, const struct check_watch *watch,
 		  char text[GALLERY_TEXT])
 {
 	struct check *check = calloc(1, sizeof(*check));
@@ -249,7 +252,8 @@ int gallery_check(const char *dir, const uint8_t *key,
 	if (check && check->scratch) {
 		check->text = text;
 		check->key = key;
-		check->pages.progress = progress;
+		check->watch = watch;
+		check->pages.progress = watch ? watch->progress : NULL;
 		err = check_file(check, path);
 		if (err && !text[0])
 			bad(check, check->pages.text);

@@ -7,9 +7,14 @@
 
 #include "daemon/gallery/gallery.h"
 
-/* key: 32 bytes or NULL. 0, or -EBADMSG and what is wrong and what to do. progress may be NULL. */
-int gallery_check(const char *dir, const uint8_t *key,
-		  void (*progress)(void *context, uint64_t done, uint64_t of),
+struct check_watch {
+	void (*progress)(uint64_t done, uint64_t of); /* pages */
+	void (*shape)(uint64_t templates,
+		      const struct gallery_space *space); /* the head is right */
+};
+
+/* key: 32 bytes or NULL; watch may be NULL. 0, or -EBADMSG and what is wrong and what to do. */
+int gallery_check(const char *dir, const uint8_t *key, const struct check_watch *watch,
 		  char text[GALLERY_TEXT]);
 
 /* The program around it: DIR [keyed]. */

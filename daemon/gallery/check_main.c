@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * facet-gallery-check DIR [keyed]: walks every page and record of the gallery in DIR. With `keyed`
- * the 32-byte key is read from standard input. Prints `progress N` (percent) lines, then `ok` or
+ * the 32-byte key is read from standard input. Prints `progress N` (percent) lines, a
+ * `shape TEMPLATES DIM METRIC` once the head is read, then `ok` or
  * `bad: TEXT`; exits 0 or 1. It runs apart from the daemon, since the file is not trusted.
  */
 #include <sodium.h>
@@ -11,18 +12,26 @@
 
 #include "daemon/gallery/check.h"
 
-static void progress(void *context, uint64_t done, uint64_t of)
+static void progress(uint64_t done, uint64_t of)
 {
 	static uint64_t last;
 	uint64_t percent = of ? done * 100 / of : 0;
 
-	(void)context;
 	if (percent == last || percent > 100)
 		return;
 	last = percent;
 	printf("progress %u\n", (unsigned int)percent);
 	fflush(stdout);
 }
+
+static void shape(uint64_t templates, const struct gallery_space *space)
+{
+	printf("shape %llu %u %u\n", (unsigned long long)templates, space->dim,
+	       (unsigned int)space->metric);
+	fflush(stdout);
+}
+
+static const struct check_watch watch = {progress, shape};
 
 int gallery_check_main(int argc, char **argv)
 {
@@ -40,7 +49,7 @@ int gallery_check_main(int argc, char **argv)
 		printf("bad: the key did not arrive\n");
 		return 1;
 	}
-	err = gallery_check(argv[1], keyed ? key : NULL, progress, text);
+	err = gallery_check(argv[1], keyed ? key : NULL, &watch, text);
 	sodium_memzero(key, sizeof(key));
 	if (err)
 		printf("bad: %s\n", text);

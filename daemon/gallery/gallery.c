@@ -30,10 +30,10 @@ static int set_config(struct gallery *gallery, const struct gallery_config *conf
 
 static void free_gallery(struct gallery *gallery)
 {
-	if (gallery->loaded) {
+	if (gallery->shaped)
 		rows_free(&gallery->rows);
+	if (gallery->loaded)
 		subjects_free(&gallery->subjects);
-	}
 	store_close(gallery->store);
 	if (gallery->group) {
 		free(gallery->group->staged);

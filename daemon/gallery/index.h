@@ -30,7 +30,7 @@ void index_free(struct index *index);
 /* Room for more entries. Readers hold the lock, if there is one, while they look. -ENOMEM */
 int index_room(struct index *index, uint64_t more, pthread_mutex_t *lock);
 uint32_t index_find(const struct index *index, uint32_t hash, index_same *same,
-		    const void *context);			       /* INDEX_NONE: absent */
+		    const void *context); /* INDEX_NONE: absent */
 void index_prefetch(const struct index *index, uint32_t hash);
 void index_insert(struct index *index, uint32_t hash, uint32_t value); /* room was made */
 void index_remove(struct index *index, uint32_t hash, uint32_t value); /* it is there */

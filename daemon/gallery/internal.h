@@ -83,7 +83,8 @@ struct gallery {
 	struct rows rows;
 	struct subjects subjects;
 	struct snapshots snapshots;
-	bool loaded; /* rows, subjects, store are there */
+	bool shaped; /* rows are there */
+	bool loaded; /* subjects and the store as well */
 
 	pthread_t writer, reader;
 	struct queue writes, reads;

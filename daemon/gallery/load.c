@@ -9,8 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#define AHEAD 16
 
 extern char **environ;
 
@@ -34,11 +37,37 @@ static int spawn_checker(struct gallery *gallery, int in, int out, pid_t *pid)
 	return -err;
 }
 
-/* Lines are `progress N`, and at the end `ok` or `bad: TEXT`. */
+/*
+ * `shape TEMPLATES DIM METRIC` comes early: while the checker reads, this thread has the kernel
+ * clear the memory that loading will want, which takes as long. Nothing depends on the line being
+ * true: memory is bounded by the file, and made anew if the head says otherwise.
+ */
+static void heed_shape(struct gallery *gallery, const char *line)
+{
+	uint64_t count;
+	uint32_t dim, metric;
+	struct stat st;
+
+	if (gallery->shaped ||
+	    sscanf(line, "%" SCNu64 " %" SCNu32 " %" SCNu32, &count, &dim, &metric) != 3)
+		return;
+	if (!dim || dim > SEARCH_DIM_MAX || metric > SEARCH_L2 ||
+	    fstatat(gallery->dir_fd, "data.mdb", &st, 0) || count > (uint64_t)st.st_size / dim)
+		return;
+	if (rows_init(&gallery->rows, dim, (enum search_metric)metric))
+		return;
+	gallery->shaped = true;
+	if (!rows_room(&gallery->rows, count))
+		rows_populate(&gallery->rows, count, &gallery->stopping);
+}
+
+/* Lines are `progress N`, one `shape`, and at the end `ok` or `bad: TEXT`. */
 static void heed(struct gallery *gallery, const char *line, char text[GALLERY_TEXT])
 {
 	if (!strncmp(line, "progress ", 9))
 		gallery_set_percent(gallery, (uint32_t)strtoul(line + 9, NULL, 10));
+	else if (!strncmp(line, "shape ", 6))
+		heed_shape(gallery, line + 6);
 	else if (!strncmp(line, "bad: ", 5))
 		snprintf(text, GALLERY_TEXT, "%.*s", GALLERY_TEXT - 1, line + 5);
 }
@@ -134,7 +163,7 @@ static int load_record(struct gallery *gallery, uint64_t seq, const struct recor
 	    !record_text_ok(subject, GALLERY_SUBJECT_MAX, false))
 		return -EBADMSG;
 	if (record->rotation != gallery->store->head.rotation || !record->id ||
-	    record->id > GALLERY_ID_MAX || rows_by_id(&gallery->rows, record->id) != INDEX_NONE)
+	    record->id > GALLERY_ID_MAX)
 		return -EBADMSG;
 	if (subjects_room(&gallery->subjects, 1))
 		return -ENOMEM;
@@ -142,7 +171,6 @@ static int load_record(struct gallery *gallery, uint64_t seq, const struct recor
 	row = rows_take(&gallery->rows);
 	if (rows_fill(&gallery->rows, row, &entry))
 		return -EBADMSG;
-	rows_add_id(&gallery->rows, row);
 	subjects_link(&gallery->subjects, &gallery->rows, row);
 	subjects_count(&gallery->subjects, entry.subject, 1);
 	((uint32_t *)gallery->rows.view.born)[row] = 0;
@@ -171,6 +199,21 @@ static int load_records(struct gallery *gallery, struct store_view *view, uint64
 	return err == -ENOENT ? 0 : err;
 }
 
+/* Apart from the records, since here the slots of the table can be fetched ahead. */
+static int load_ids(struct gallery *gallery)
+{
+	struct rows *rows = &gallery->rows;
+
+	for (uint64_t r = 0; r < rows->high; r++) {
+		if (r + AHEAD < rows->high)
+			rows_prefetch_id(rows, rows->view.id[r + AHEAD]);
+		if (rows_by_id(rows, rows->view.id[r]) != INDEX_NONE)
+			return -EBADMSG;
+		rows_add_id(rows, (uint32_t)r);
+	}
+	return 0;
+}
+
 static int load_rows(struct gallery *gallery)
 {
 	struct store_view *view = malloc(sizeof(*view));
@@ -185,21 +228,33 @@ static int load_rows(struct gallery *gallery)
 		err = rows_room(&gallery->rows, count);
 		if (!err)
 			err = load_records(gallery, view, count);
+		if (!err)
+			err = load_ids(gallery);
 		store_view_end(view);
 	}
 	free(view);
 	return err;
 }
 
+static int make_rows(struct gallery *gallery)
+{
+	const struct gallery_space *space = &gallery->spec.space;
+	const struct search_rows *view = &gallery->rows.view;
+
+	if (gallery->shaped && view->dim == space->dim && view->metric == space->metric)
+		return 0;
+	if (gallery->shaped)
+		rows_free(&gallery->rows);
+	gallery->shaped = !rows_init(&gallery->rows, space->dim, space->metric);
+	return gallery->shaped ? 0 : -ENOMEM;
+}
+
 static int make_memory(struct gallery *gallery)
 {
-	int err = rows_init(&gallery->rows, gallery->spec.space.dim, gallery->spec.space.metric);
+	int err = make_rows(gallery);
 
-	if (err)
-		return err;
-	err = subjects_init(&gallery->subjects);
-	if (err)
-		rows_free(&gallery->rows);
+	if (!err)
+		err = subjects_init(&gallery->subjects);
 	gallery->loaded = !err;
 	return err;
 }
@@ -236,12 +291,22 @@ static int load(struct gallery *gallery, char text[GALLERY_TEXT])
 	return err;
 }
 
+static void free_memory(struct gallery *gallery)
+{
+	if (gallery->shaped)
+		rows_free(&gallery->rows);
+	if (gallery->loaded)
+		subjects_free(&gallery->subjects);
+	gallery->shaped = gallery->loaded = false;
+}
+
 int gallery_load(struct gallery *gallery)
 {
 	char text[GALLERY_TEXT] = "";
 	int err = load(gallery, text);
 
 	if (err) {
+		free_memory(gallery);
 		gallery_set_state(gallery, GALLERY_FAILED, "%s", text);
 		return err;
 	}

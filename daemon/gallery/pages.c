@@ -197,7 +197,7 @@ static int take_page(struct pages *pages, uint64_t page)
 		return bad(pages, "page %llu is used twice", (unsigned long long)page);
 	pages->seen[page / 8] |= (uint8_t)(1u << page % 8);
 	if (pages->progress && ++pages->visited % 4096 == 0)
-		pages->progress(pages->progress_context, pages->visited, pages->last_page);
+		pages->progress(pages->visited, pages->last_page);
 	return 0;
 }
 

@@ -33,9 +33,8 @@ struct pages {
 	uint32_t page_size;
 	uint8_t *seen; /* a bit a page */
 	struct pages_tree free_tree, main_tree;
-	char text[PAGES_TEXT]; /* what is wrong */
-	void (*progress)(void *context, uint64_t done, uint64_t of);
-	void *progress_context;
+	char text[PAGES_TEXT];			      /* what is wrong */
+	void (*progress)(uint64_t done, uint64_t of); /* or NULL */
 	uint64_t visited;
 };
 

@@ -6,6 +6,12 @@
 #include <math.h>
 #include <sodium.h>
 #include <string.h>
+#include <sys/mman.h>
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
+#endif
+#define POPULATE_STEP ((size_t)32 << 20)
 
 enum part { TILES, SCALE, BIAS, ID, TAGS, BORN, DIED, SUBJECT, SEQ, OLDER, NEWER };
 
@@ -92,6 +98,21 @@ int rows_room(struct rows *rows, uint64_t more)
 			return err;
 	}
 	return index_room(&rows->ids, more, NULL);
+}
+
+void rows_populate(struct rows *rows, uint64_t count, const bool *stop)
+{
+	for (int i = 0; i < ROWS_PARTS; i++) {
+		size_t bytes = (size_t)bytes_of(rows, (enum part)i) * count;
+
+		for (size_t at = 0; at < bytes; at += POPULATE_STEP) {
+			size_t n = bytes - at < POPULATE_STEP ? bytes - at : POPULATE_STEP;
+
+			if (__atomic_load_n(stop, __ATOMIC_RELAXED) ||
+			    madvise(rows->part[i].base + at, n, MADV_POPULATE_WRITE))
+				return; /* an old kernel: pages come one by one */
+		}
+	}
 }
 
 uint32_t rows_take(struct rows *rows)

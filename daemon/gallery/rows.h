@@ -42,12 +42,14 @@ int rows_init(struct rows *rows, uint32_t dim, enum search_metric metric);
 void rows_free(struct rows *rows);
 /* Memory for more rows and ids, so that rows_take() and rows_add_id() cannot fail. -ENOMEM */
 int rows_room(struct rows *rows, uint64_t more);
+/* Has the kernel clear the memory of so many rows now, until *stop. Room was made. */
+void rows_populate(struct rows *rows, uint64_t count, const bool *stop);
 uint32_t rows_take(struct rows *rows);
 void rows_give(struct rows *rows, uint32_t row); /* a wiped slot no search can read */
 /* -EINVAL: scale or bias would leave the range of kernels/ops.h. The row stays unborn. */
 int rows_fill(struct rows *rows, uint32_t row, const struct rows_entry *entry);
 void rows_wipe(struct rows *rows, uint32_t row);
-uint32_t rows_by_id(const struct rows *rows, uint64_t id); /* ROWS_NONE: absent */
+uint32_t rows_by_id(const struct rows *rows, uint64_t id);   /* ROWS_NONE: absent */
 void rows_prefetch_id(const struct rows *rows, uint64_t id); /* it will be asked for soon */
 void rows_add_id(struct rows *rows, uint32_t row);
 void rows_drop_id(struct rows *rows, uint32_t row);
