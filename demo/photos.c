@@ -122,10 +122,10 @@ static int flip(const struct facet_face_image *in, struct facet_face_image *out)
 	return facet_face_image_flip(in, out);
 }
 
-/* By as much as makes a face of any size about as soft: a fortieth of the picture. */
+/* By as much as makes a face of any size about as soft: a sixtieth of the picture. */
 static int blur(const struct facet_face_image *in, struct facet_face_image *out)
 {
-	return facet_face_image_blur(in, in->width / 80 + 1, out);
+	return facet_face_image_blur(in, in->width / 120 + 1, out);
 }
 
 int demo_edit(int argc, char **argv)
