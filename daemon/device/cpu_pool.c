@@ -241,6 +241,17 @@ int cpu_pool_reserve(struct cpu_pool *pool, size_t bytes)
 	return 0;
 }
 
+void cpu_pool_trim(struct cpu_pool *pool, size_t bytes)
+{
+	if (pool->scratch_bytes <= bytes)
+		return;
+	for (uint32_t i = 0; i < pool->threads; i++) {
+		free(pool->scratch[i]);
+		pool->scratch[i] = NULL;
+	}
+	pool->scratch_bytes = 0;
+}
+
 void *cpu_pool_scratch(const struct cpu_pool *pool, uint32_t thread)
 {
 	return pool->scratch[thread];

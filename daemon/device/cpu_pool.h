@@ -28,6 +28,8 @@ int cpu_pool_run(struct cpu_pool *pool, uint64_t total, uint64_t grain, cpu_pool
 
 /* 64-byte aligned memory of each thread's own, at least this large until the next reserve. */
 int cpu_pool_reserve(struct cpu_pool *pool, size_t bytes);
+/* Gives it back where it is more than these bytes a thread. */
+void cpu_pool_trim(struct cpu_pool *pool, size_t bytes);
 void *cpu_pool_scratch(const struct cpu_pool *pool, uint32_t thread);
 
 /* A thread of this room: signals blocked, bound to the i-th cpu, the kernels' float mode set. */

@@ -11,9 +11,10 @@
 #include <string.h>
 
 /* Less work than this takes less time than waking a helper. */
-#define SHARE_MACS  (UINT64_C(1) << 20)
-#define SHARE_BYTES (UINT64_C(1) << 18)
-#define SLICES_EACH 2u /* slices a thread, so that a late helper costs half a share at most */
+#define SHARE_MACS   (UINT64_C(1) << 20)
+#define SHARE_BYTES  (UINT64_C(1) << 18)
+#define SCRATCH_KEPT ((size_t)16 << 20) /* bytes a thread between commands */
+#define SLICES_EACH  2u /* slices a thread, so that a late helper costs half a share at most */
 
 /* An operand that was found, and its size. */
 struct operand {
@@ -275,7 +276,12 @@ int cpu_run(struct cpu *cpu, const struct device_command *command)
 		[DEVICE_COPY] = cpu_run_copy,
 	};
 
+	int err;
+
 	if ((unsigned int)command->op >= DEVICE_OPS)
 		return -EINVAL;
-	return run[command->op](cpu, command);
+	err = run[command->op](cpu, command);
+	/* One convolution with a huge border must not hold its memory for ever. */
+	cpu_pool_trim(cpu->pool, SCRATCH_KEPT);
+	return err;
 }

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How long a compiled network takes: milliseconds an op (its own, by running it alone) and an
- * inference, through the device with everything between. CPU time of the process and the median of
- * the wall clock; the difference between the inference and the sum of its ops is what the device and
- * the cold caches cost.
+ * How long a compiled network takes: CPU milliseconds an op (each alone, again and again) and an
+ * inference (CPU time, and the median of the wall clock), through the device with everything
+ * between. What an inference takes over the sum of its ops is the device and colder caches.
  *
  *   bench_model NET.fct [THREADS [ROUNDS [PIN]]]
  */
@@ -115,19 +114,19 @@ static void bench(struct device *device, struct model_run *one, uint32_t rounds)
 	double sum = 0, macs;
 	char text[96];
 
-	printf("%8s %8s  op\n", "ms", "GMAC/s");
+	printf("%8s %8s  op\n", "CPU ms", "GMAC/s");
 	for (uint32_t i = 0; i < count; i++) {
 		op = measure(device, &commands[i], 1, rounds, 20);
 		describe(&commands[i], text, sizeof(text), &macs);
-		printf("%8.4f %8.1f  %s\n", op.wall, macs / op.wall * 1e-6, text);
-		sum += op.wall;
+		printf("%8.4f %8.1f  %s\n", op.cpu, macs / op.cpu * 1e-6, text);
+		sum += op.cpu;
 	}
 	whole = measure(device, commands, count, rounds * 5, 1);
 	printf("%8.4f           sum of the ops, each alone\n", sum);
-	printf("%8.4f           inference, median of %u; CPU time %.4f ms\n", whole.wall,
-	       rounds * 5, whole.cpu);
+	printf("%8.4f           inference; wall clock, median of %u: %.4f ms\n", whole.cpu,
+	       rounds * 5, whole.wall);
 	whole = measure(device, commands, count, rounds, 8);
-	printf("%8.4f           of 8 in one batch; CPU time %.4f ms\n", whole.wall, whole.cpu);
+	printf("%8.4f           of 8 in one batch; wall clock %.4f ms\n", whole.cpu, whole.wall);
 }
 
 static void *read_file(const char *path, size_t *bytes)
