@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who a peer is, what it may do, how much of it; and counters as text. */
+#include <check.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/net/metrics.h"
+#include "daemon/net/rights.h"
+#include "daemon/net/tenant.h"
+
+#define SELF   4000
+#define SECOND 1000000000ull
+
+static uint32_t gate_uids[] = {1001};
+static uint32_t lab_gids[] = {77};
+static struct config_grant gate_grants[] = {
+	{"staff", 0}, {"visitors", RIGHT_ENROL}, {"closed", RIGHT_DELETE}};
+static struct config_grant lab_grants[] = {{"*", 0}, {"staff", RIGHT_VERIFY}};
+static struct config_tenant two[] = {
+	{.name = "gate",
+	 .uids = gate_uids,
+	 .uid_count = 1,
+	 .rights = RIGHT_SEARCH_IMAGE,
+	 .grants = gate_grants,
+	 .grant_count = 3,
+	 .weight = 2,
+	 .in_flight = 2,
+	 .mapped_bytes = 100,
+	 .rate = 10},
+	{.name = "lab",
+	 .gids = lab_gids,
+	 .gid_count = 1,
+	 .rights = RIGHT_ALL,
+	 .grants = lab_grants,
+	 .grant_count = 2,
+	 .weight = 1,
+	 .in_flight = 5,
+	 .mapped_bytes = 1000},
+};
+static const struct config none = {.in_flight = 3, .mapped_bytes = 50};
+static const struct config both = {
+	.in_flight = 3, .mapped_bytes = 50, .tenants = two, .tenant_count = 2};
+static struct tenants *tenants;
+
+static struct tenant *find(uid_t uid, gid_t gid)
+{
+	return tenants_find(tenants, uid, &gid, 1);
+}
+
+START_TEST(test_without_a_file_only_root_and_self_have_rights)
+{
+	ck_assert_int_eq(tenants_create(&none, SELF, &tenants), 0);
+	ck_assert_uint_eq(tenant_rights(find(0, 0), "any"), RIGHT_ALL);
+	ck_assert_uint_eq(tenant_rights(find(SELF, 9), "any"), RIGHT_ALL);
+	ck_assert_uint_eq(tenant_rights(find(SELF, 9), NULL), RIGHT_ALL);
+	ck_assert_uint_eq(tenant_rights(find(1001, 0), "any"), 0);
+	ck_assert_uint_eq(tenant_rights(find(1001, 0), NULL), 0);
+	tenants_free(tenants);
+}
+END_TEST
+
+START_TEST(test_rights_are_by_tenant_and_gallery)
+{
+	struct tenant *gate, *lab;
+
+	ck_assert_int_eq(tenants_create(&both, SELF, &tenants), 0);
+	gate = find(1001, 1);
+	lab = find(1002, 77);
+	ck_assert_str_eq(gate->name, "gate");
+	ck_assert_str_eq(lab->name, "lab");
+	ck_assert_str_eq(find(1001, 77)->name, "gate"); /* the uid wins */
+	ck_assert_str_eq(find(1002, 78)->name, "nobody");
+	ck_assert_str_eq(find(0, 77)->name, "local");
+	ck_assert_uint_eq(tenant_rights(gate, "staff"), RIGHT_SEARCH_IMAGE);
+	ck_assert_uint_eq(tenant_rights(gate, "visitors"), RIGHT_ENROL);
+	ck_assert_uint_eq(tenant_rights(gate, "closed"), RIGHT_DELETE);
+	ck_assert_uint_eq(tenant_rights(gate, "staf"), 0);
+	ck_assert_uint_eq(tenant_rights(gate, "*"), 0);
+	ck_assert_uint_eq(tenant_rights(lab, "other"), RIGHT_ALL);
+	ck_assert_uint_eq(tenant_rights(lab, "staff"), RIGHT_VERIFY);
+	ck_assert_uint_eq(gate->weight, 2);
+	tenants_free(tenants);
+}
+END_TEST
+
+START_TEST(test_reload_takes_and_gives_rights)
+{
+	struct tenant *gate;
+
+	ck_assert_int_eq(tenants_create(&both, SELF, &tenants), 0);
+	gate = find(1001, 1);
+	gate->vtime = 5;
+	ck_assert_int_eq(tenants_reload(tenants, &none), 0);
+	ck_assert_uint_eq(tenant_rights(gate, "staff"), 0);
+	ck_assert_str_eq(find(1001, 1)->name, "nobody");
+	ck_assert_int_eq(tenants_reload(tenants, &both), 0);
+	ck_assert_ptr_eq(find(1001, 1), gate);
+	ck_assert_uint_eq(gate->vtime, 5);
+	ck_assert_uint_eq(tenant_rights(gate, "staff"), RIGHT_SEARCH_IMAGE);
+	tenants_free(tenants);
+}
+END_TEST
+
+/* A section may have the name of a built-in tenant; it does not become one. */
+START_TEST(test_a_section_called_local_is_not_local)
+{
+	static struct config_tenant named[] = {
+		{.name = "local", .uids = gate_uids, .uid_count = 1, .weight = 1, .in_flight = 1}};
+	static const struct config one = {.in_flight = 3, .tenants = named, .tenant_count = 1};
+
+	ck_assert_int_eq(tenants_create(&one, SELF, &tenants), 0);
+	ck_assert_uint_eq(tenant_rights(find(1001, 1), "staff"), 0);
+	ck_assert_uint_eq(tenant_rights(find(1001, 1), NULL), 0);
+	ck_assert_uint_eq(tenant_rights(find(0, 0), "staff"), RIGHT_ALL);
+	tenants_free(tenants);
+}
+END_TEST
+
+START_TEST(test_in_flight_quota)
+{
+	struct tenant *lab;
+	uint32_t retry = 0;
+
+	ck_assert_int_eq(tenants_create(&both, SELF, &tenants), 0);
+	lab = find(1002, 77);
+	for (int i = 0; i < 5; i++)
+		ck_assert_int_eq(tenant_enter(lab, SECOND, &retry), 0);
+	ck_assert_int_eq(tenant_enter(lab, SECOND, &retry), -EDQUOT);
+	ck_assert_uint_ge(retry, 1);
+	tenant_leave(lab);
+	ck_assert_int_eq(tenant_enter(lab, SECOND, &retry), 0);
+	tenants_free(tenants);
+}
+END_TEST
+
+START_TEST(test_rate_quota)
+{
+	struct tenant *gate;
+	uint32_t retry = 0;
+	uint64_t now = 1000 * SECOND;
+	int entered = 0;
+
+	ck_assert_int_eq(tenants_create(&both, SELF, &tenants), 0);
+	gate = find(1001, 1);
+	for (int i = 0; i < 30; i++) {
+		if (tenant_enter(gate, now, &retry) == 0) {
+			entered++;
+			tenant_leave(gate);
+		}
+	}
+	ck_assert_int_eq(entered, 10);
+	ck_assert_uint_ge(retry, 100);
+	ck_assert_uint_le(retry, 101);
+	ck_assert_int_eq(tenant_enter(gate, now + SECOND / 10 - 1, &retry), -EDQUOT);
+	ck_assert_int_eq(tenant_enter(gate, now + SECOND / 10, &retry), 0);
+	tenant_leave(gate);
+	for (entered = 0; tenant_enter(gate, now + 100 * SECOND, &retry) == 0; entered++)
+		tenant_leave(gate);
+	ck_assert_int_eq(entered, 10); /* no more than a second's worth is saved */
+	tenants_free(tenants);
+}
+END_TEST
+
+START_TEST(test_mapped_quota)
+{
+	struct tenant *gate;
+
+	ck_assert_int_eq(tenants_create(&both, SELF, &tenants), 0);
+	gate = find(1001, 1);
+	ck_assert_int_eq(tenant_map(gate, 60), 0);
+	ck_assert_int_eq(tenant_map(gate, 41), -EDQUOT);
+	ck_assert_int_eq(tenant_map(gate, UINT64_MAX), -EDQUOT);
+	ck_assert_int_eq(tenant_map(gate, 40), 0);
+	tenant_unmap(gate, 100);
+	ck_assert_int_eq(tenant_map(gate, 100), 0);
+	tenants_free(tenants);
+}
+END_TEST
+
+static const char *name_of(uint32_t op)
+{
+	return op == 10 ? "echo" : NULL;
+}
+
+START_TEST(test_metrics_text)
+{
+	struct metrics *metrics = calloc(1, sizeof(*metrics));
+	char *text = NULL;
+	size_t bytes = 0;
+	FILE *out = open_memstream(&text, &bytes);
+
+	metrics_request(metrics, 10, 0);
+	metrics_request(metrics, 10, 7);
+	metrics_request(metrics, 10, 7);
+	metrics_latency(metrics, 10, STAGE_TOTAL, 1000);
+	metrics_latency(metrics, 10, STAGE_TOTAL, 1001);
+	metrics_latency(metrics, 10, STAGE_TOTAL, 3600ull * 1000000000);
+	metrics_batch(metrics, 12);
+	metrics_print(metrics, name_of, out);
+	fclose(out);
+	ck_assert_ptr_nonnull(strstr(text, "facet_requests_total{op=\"echo\",code=\"ok\"} 1\n"));
+	ck_assert_ptr_nonnull(strstr(text, "facet_errors_total{cause=\"overloaded\"} 2\n"));
+	ck_assert_ptr_nonnull(strstr(text, "stage=\"total\",le=\"0.000001\"} 1\n"));
+	ck_assert_ptr_nonnull(strstr(text, "stage=\"total\",le=\"0.000002\"} 2\n"));
+	ck_assert_ptr_nonnull(strstr(text, "stage=\"total\",le=\"+Inf\"} 3\n"));
+	ck_assert_ptr_nonnull(strstr(text, "facet_batch_queries_bucket{le=\"8\"} 0\n"));
+	ck_assert_ptr_nonnull(strstr(text, "facet_batch_queries_bucket{le=\"16\"} 1\n"));
+	free(text);
+	free(metrics);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("tenant");
+	TCase *tcase = tcase_create("tenant");
+	SRunner *runner;
+	int failed;
+
+	tcase_add_test(tcase, test_without_a_file_only_root_and_self_have_rights);
+	tcase_add_test(tcase, test_rights_are_by_tenant_and_gallery);
+	tcase_add_test(tcase, test_reload_takes_and_gives_rights);
+	tcase_add_test(tcase, test_a_section_called_local_is_not_local);
+	tcase_add_test(tcase, test_in_flight_quota);
+	tcase_add_test(tcase, test_rate_quota);
+	tcase_add_test(tcase, test_mapped_quota);
+	tcase_add_test(tcase, test_metrics_text);
+	suite_add_tcase(suite, tcase);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed != 0;
+}
