@@ -81,6 +81,8 @@ void gallery_catalog_close(struct gallery_catalog *catalog)
 
 static bool valid(const struct gallery_threshold *thresholds, uint32_t count)
 {
+	if (count > THRESHOLDS_MAX)
+		return false;
 	for (uint32_t i = 0; i < count; i++) {
 		if (!(thresholds[i].fmr >= 0.0 && thresholds[i].fmr <= 1.0) ||
 		    !isfinite(thresholds[i].score))
@@ -88,7 +90,7 @@ static bool valid(const struct gallery_threshold *thresholds, uint32_t count)
 		if (i && thresholds[i].fmr <= thresholds[i - 1].fmr)
 			return false;
 	}
-	return count <= THRESHOLDS_MAX;
+	return true;
 }
 
 static size_t pack(const uint8_t digest[32], const struct gallery_threshold *thresholds,

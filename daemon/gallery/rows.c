@@ -62,8 +62,8 @@ int rows_init(struct rows *rows, uint32_t dim, enum search_metric metric)
 		return err;
 	}
 	rows->view.head_tiles = rows->part[TILES].base;
-	rows->view.scale = (float *)rows->part[SCALE].base;
-	rows->view.bias = (float *)rows->part[BIAS].base;
+	rows->view.scale = (void *)rows->part[SCALE].base;
+	rows->view.bias = (void *)rows->part[BIAS].base;
 	rows->view.id = (uint64_t *)rows->part[ID].base;
 	rows->view.tags = (uint64_t *)rows->part[TAGS].base;
 	rows->view.born = (uint32_t *)rows->part[BORN].base;

@@ -19,14 +19,14 @@
 		}                                                                                  \
 	} while (0)
 
-int fixture_main(int argc, char **argv, Suite *suite)
+int fixture_main(int argc, char **argv, Suite *(*suite)(void))
 {
 	SRunner *sr;
 	int failures;
 
 	if (argc > 1)
 		return gallery_check_main(argc, argv);
-	sr = srunner_create(suite);
+	sr = srunner_create(suite());
 	srunner_run_all(sr, CK_ENV);
 	failures = srunner_ntests_failed(sr);
 	srunner_free(sr);

@@ -9,7 +9,7 @@
 
 /* main() of a test program. With arguments the program is the checker that its galleries spawn, so
  * that a program is whole by itself. */
-int fixture_main(int argc, char **argv, Suite *suite);
+int fixture_main(int argc, char **argv, Suite *(*suite)(void));
 
 struct fixture {
 	char root[64];

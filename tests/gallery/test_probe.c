@@ -231,5 +231,5 @@ static Suite *suite(void)
 
 int main(int argc, char **argv)
 {
-	return fixture_main(argc, argv, suite());
+	return fixture_main(argc, argv, suite);
 }
