@@ -25,10 +25,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define OP_K_MAX 65536u              /* products summed into one accumulator */
-#define OP_DIM_MAX 65536u            /* any one extent of a tensor */
-#define OP_ELEMENTS_MAX (1u << 30)   /* elements of one tensor */
-#define OP_BIAS_MAX ((1 << 30) - 1)  /* |folded bias| */
+#define OP_K_MAX	65536u		/* products summed into one accumulator */
+#define OP_DIM_MAX	65536u		/* any one extent of a tensor */
+#define OP_ELEMENTS_MAX (1u << 30)	/* elements of one tensor */
+#define OP_BIAS_MAX	((1 << 30) - 1) /* |folded bias| */
 
 /* ---- requantisation ------------------------------------------------------------------------
  *
@@ -44,8 +44,8 @@ enum op_out { OP_OUT_S8 = 0, OP_OUT_F32 = 1, OP_OUT_S32 = 2 };
 struct op_requant {
 	const float *s_pos; /* [channels]; 0 or 2^-100 <= |s| <= 2^60, s_pos >= 0 */
 	const float *s_neg; /* [channels]; the same range, any sign */
-	float s_r;          /* residual scale, used only when a residual is given */
-	int32_t z_r;        /* residual zero point, [-128, 127] */
+	float s_r;	    /* residual scale, used only when a residual is given */
+	int32_t z_r;	    /* residual zero point, [-128, 127] */
 	int32_t z, lo, hi;  /* output zero point and clamp, [-128, 127], lo <= hi (OP_OUT_S8) */
 };
 
@@ -139,9 +139,14 @@ int op_concat_check(const struct op_concat *p);
  * lane i takes elements i, i + 16, ...; lanes are then added pairwise 8, 4, 2, 1.
  */
 enum op_float_kind {
-	OP_FLOAT_ADD, OP_FLOAT_SUB, OP_FLOAT_MUL, OP_FLOAT_DIV, /* binary, b broadcast as below */
-	OP_FLOAT_EXP, OP_FLOAT_SIGMOID, OP_FLOAT_SQRT,          /* unary */
-	OP_FLOAT_SOFTMAX,                                       /* over the innermost extent */
+	OP_FLOAT_ADD,
+	OP_FLOAT_SUB,
+	OP_FLOAT_MUL,
+	OP_FLOAT_DIV, /* binary, b broadcast as below */
+	OP_FLOAT_EXP,
+	OP_FLOAT_SIGMOID,
+	OP_FLOAT_SQRT,	  /* unary */
+	OP_FLOAT_SOFTMAX, /* over the innermost extent */
 	OP_FLOAT_KINDS
 };
 
@@ -195,22 +200,22 @@ float op_cosine_scale(const int8_t *q, uint32_t dim);
  * a row whose score is NaN all the same counts nowhere.
  */
 #define SEARCH_TILE_ROWS 16u
-#define SEARCH_DIM_MAX 1024u
-#define SEARCH_K_MAX 65536u
+#define SEARCH_DIM_MAX	 1024u
+#define SEARCH_K_MAX	 65536u
 #define SEARCH_BATCH_MAX 64u
-#define SEARCH_NEVER UINT32_MAX /* died: still alive */
+#define SEARCH_NEVER	 UINT32_MAX /* died: still alive */
 
 enum search_metric { SEARCH_COSINE = 0, SEARCH_DOT = 1, SEARCH_L2 = 2 };
 
 struct search_rows {
 	enum search_metric metric;
-	uint32_t dim;              /* 1 .. 1024 */
-	uint32_t head;             /* multiple of 4, 4 .. padded dim */
+	uint32_t dim;		   /* 1 .. 1024 */
+	uint32_t head;		   /* multiple of 4, 4 .. padded dim */
 	const uint8_t *head_tiles; /* [tiles][head / 4][16][4], 64-byte aligned */
 	const uint8_t *tail_tiles; /* [tiles][(padded - head) / 4][16][4], or NULL */
-	const float *scale;        /* [tiles * 16]; cosine and L2 */
-	const float *bias;         /* [tiles * 16]; L2 */
-	const uint64_t *id;        /* template ids, unique among live rows */
+	const float *scale;	   /* [tiles * 16]; cosine and L2 */
+	const float *bias;	   /* [tiles * 16]; L2 */
+	const uint64_t *id;	   /* template ids, unique among live rows */
 	const uint64_t *tags;
 	const uint32_t *born, *died;
 	const uint32_t *subject; /* dense index of the subject */
@@ -218,9 +223,9 @@ struct search_rows {
 
 struct search_query {
 	const int8_t *x; /* [dim], in the order of the layout */
-	float q_mul;     /* L2 only */
-	float limit;     /* smallest s that passes; -INFINITY for none */
-	uint32_t k;      /* 1 .. SEARCH_K_MAX */
+	float q_mul;	 /* L2 only */
+	float limit;	 /* smallest s that passes; -INFINITY for none */
+	uint32_t k;	 /* 1 .. SEARCH_K_MAX */
 	bool by_subject;
 	uint32_t epoch;
 	uint64_t rows; /* high-water mark */

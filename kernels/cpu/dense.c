@@ -125,7 +125,7 @@ static void pack(const struct dense *d, const int8_t *w, const int32_t *bias, vo
 	size_t k = (size_t)d->segments * d->run;
 	struct scales_kind *head = packed;
 	int32_t *to_bias = (int32_t *)(head + 1);
-	float *to_pos = (float *)(to_bias + lanes_total(d)), *to_neg = to_pos + lanes_total(d);
+	float *to_pos = (void *)(to_bias + lanes_total(d)), *to_neg = to_pos + lanes_total(d);
 
 	memset(packed, 0, packed_bytes(d));
 	*head = scales_kind(d->q, d->oc, d->out);
@@ -188,7 +188,7 @@ static void run_group(const struct dense *d, const void *packed, const struct st
 		b->tiles = narrow && left >= 4 ? 4 : left >= 2 ? 2 : 1;
 		b->w = packed_weights(d, packed) + first * b->w_tile;
 		b->bias = bias + lane;
-		b->s_pos = (const float *)(bias + lanes_total(d)) + lane;
+		b->s_pos = (const float *)(const void *)(bias + lanes_total(d)) + lane;
 		b->s_neg = b->s_pos + lanes_total(d);
 		b->channels = per_group - done;
 		if (b->channels > b->tiles * isa->lanes)

@@ -39,7 +39,7 @@ static inline struct shortcut shortcut_of(const struct scales_kind *k, const str
 {
 	struct shortcut s = {.linear = k->linear, .small = k->small, .lo = q->lo};
 
-	if (residual && !(q->s_r <= 0x1p20f && q->s_r >= -0x1p20f))
+	if (residual && (q->s_r > 1048576.0f || q->s_r < -1048576.0f))
 		s.small = false;
 	if (!k->relu || residual || out != OP_OUT_S8)
 		return s;
