@@ -207,6 +207,12 @@ static void raw_start(struct job *job, struct raw_job *raw, const struct raw_bul
 	if (bulks->residual &&
 	    job_bulk(job, bulks->residual, raw->r_bytes, 1, "the residual", &residual))
 		return;
+	if (!bulks->bias) { /* the kernels always add one */
+		bias = job_need(job, (uint64_t)bulks->channels * 4);
+		if (!bias)
+			return;
+		memset((void *)bias, 0, (size_t)bulks->channels * 4);
+	}
 	raw->y = job_need(job, raw->y_bytes);
 	if (!raw->y)
 		return;
