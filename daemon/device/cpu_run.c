@@ -18,15 +18,20 @@
 
 /* An operand that was found, and its size. */
 struct operand {
-	uint8_t *data;
+	void *data;
 	uint64_t bytes;
 };
 
 static int find(const struct cpu *cpu, const struct device_span *span, uint64_t elements,
 		uint32_t element_bytes, struct operand *operand)
 {
+	uint8_t *data = NULL;
+	int err;
+
 	operand->bytes = elements * element_bytes; /* <= 2^32, by the op's check */
-	return cpu_span(&cpu->base, span, operand->bytes, element_bytes, &operand->data);
+	err = cpu_span(&cpu->base, span, operand->bytes, element_bytes, &data);
+	operand->data = data;
+	return err;
 }
 
 static int find_output(const struct cpu *cpu, const struct device_command *command,
@@ -84,10 +89,10 @@ static int conv2d_part(void *argument, uint32_t thread, uint64_t begin, uint64_t
 	const struct product *job = argument;
 	const struct device_command *command = job->command;
 
-	return job->cpu->kernels->conv2d(
-		&command->conv2d, command->weights->packed, (const int8_t *)job->in[0].data,
-		(const int8_t *)job->in[1].data, job->out.data, (uint32_t)begin, (uint32_t)end,
-		cpu_pool_scratch(job->cpu->pool, thread));
+	return job->cpu->kernels->conv2d(&command->conv2d, command->weights->packed,
+					 job->in[0].data, job->in[1].data, job->out.data,
+					 (uint32_t)begin, (uint32_t)end,
+					 cpu_pool_scratch(job->cpu->pool, thread));
 }
 
 static int run_conv2d(struct cpu *cpu, const struct device_command *command)
@@ -120,10 +125,9 @@ static int gemm_part(void *argument, uint32_t thread, uint64_t begin, uint64_t e
 	const struct product *job = argument;
 	const struct device_command *command = job->command;
 
-	return job->cpu->kernels->gemm(
-		&command->gemm, command->weights->packed, (const int8_t *)job->in[0].data,
-		(const int8_t *)job->in[1].data, job->out.data, (uint32_t)begin, (uint32_t)end,
-		cpu_pool_scratch(job->cpu->pool, thread));
+	return job->cpu->kernels->gemm(&command->gemm, command->weights->packed, job->in[0].data,
+				       job->in[1].data, job->out.data, (uint32_t)begin,
+				       (uint32_t)end, cpu_pool_scratch(job->cpu->pool, thread));
 }
 
 static int run_gemm(struct cpu *cpu, const struct device_command *command)
@@ -155,8 +159,8 @@ static int pool2d_part(void *argument, uint32_t thread, uint64_t begin, uint64_t
 	const struct product *job = argument;
 
 	(void)thread;
-	return job->cpu->kernels->pool2d(&job->command->pool2d, (const int8_t *)job->in[0].data,
-					 (int8_t *)job->out.data, (uint32_t)begin, (uint32_t)end);
+	return job->cpu->kernels->pool2d(&job->command->pool2d, job->in[0].data, job->out.data,
+					 (uint32_t)begin, (uint32_t)end);
 }
 
 static int run_pool2d(struct cpu *cpu, const struct device_command *command)
@@ -185,8 +189,7 @@ static int run_add(struct cpu *cpu, const struct device_command *command)
 	    find(cpu, &command->in[1], p->count, 1, &in[1]) ||
 	    find_output(cpu, command, p->count, 1, in, 2, &out))
 		return -EINVAL;
-	return cpu->kernels->add(p, (const int8_t *)in[0].data, (const int8_t *)in[1].data,
-				 (int8_t *)out.data);
+	return cpu->kernels->add(p, in[0].data, in[1].data, out.data);
 }
 
 static int run_table(struct cpu *cpu, const struct device_command *command)
@@ -198,8 +201,7 @@ static int run_table(struct cpu *cpu, const struct device_command *command)
 	    find(cpu, &command->tables[0], p->per_channel ? p->c * 256u : 256u, 1, &in[1]) ||
 	    find_output(cpu, command, p->pixels * p->c, 1, in, 2, &out))
 		return -EINVAL;
-	return cpu->kernels->table(p, (const int8_t *)in[1].data, (const int8_t *)in[0].data,
-				   (int8_t *)out.data);
+	return cpu->kernels->table(p, in[1].data, in[0].data, out.data);
 }
 
 static int run_concat(struct cpu *cpu, const struct device_command *command)
@@ -217,13 +219,13 @@ static int run_concat(struct cpu *cpu, const struct device_command *command)
 		if (find(cpu, &command->in[i], p->pixels * p->c[i], 1, &in[i]) ||
 		    (command->tables[i].buffer && find(cpu, &command->tables[i], 256, 1, table)))
 			return -EINVAL;
-		x[i] = (const int8_t *)in[i].data;
-		tables[i] = (const int8_t *)table->data;
+		x[i] = in[i].data;
+		tables[i] = table->data;
 		c += p->c[i];
 	}
 	if (find_output(cpu, command, p->pixels * c, 1, in, 2 * OP_CONCAT_MAX, &out))
 		return -EINVAL;
-	return cpu->kernels->concat(p, x, tables, (int8_t *)out.data);
+	return cpu->kernels->concat(p, x, tables, out.data);
 }
 
 static int run_dequantize(struct cpu *cpu, const struct device_command *command)
@@ -234,7 +236,7 @@ static int run_dequantize(struct cpu *cpu, const struct device_command *command)
 	if (op_dequantize_check(p) || find(cpu, &command->in[0], p->count, 1, &in) ||
 	    find_output(cpu, command, p->count, 4, &in, 1, &out))
 		return -EINVAL;
-	return cpu->kernels->dequantize(p, (const int8_t *)in.data, (float *)out.data);
+	return cpu->kernels->dequantize(p, in.data, out.data);
 }
 
 static uint64_t float_b_elements(const struct op_float *p)
@@ -258,8 +260,7 @@ static int run_float(struct cpu *cpu, const struct device_command *command)
 	     find(cpu, &command->in[1], float_b_elements(p), 4, &in[1])) ||
 	    find_output(cpu, command, p->rows * p->cols, 4, in, 2, &out))
 		return -EINVAL;
-	return ref_float(p, (const float *)in[0].data, (const float *)in[1].data,
-			 (float *)out.data);
+	return ref_float(p, in[0].data, in[1].data, out.data);
 }
 
 /* ---- all of them ---- */

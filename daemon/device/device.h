@@ -52,11 +52,12 @@ struct device_span {
 struct device_weights;
 
 struct device_search {
-	const struct search_rows *rows;  /* host memory */
-	struct device_buffer *resident;  /* the device's copy, NULL where it reads host memory (cpu) */
+	const struct search_rows *rows; /* host memory */
+	struct device_buffer
+		*resident; /* the device's copy, NULL where it reads host memory (cpu) */
 	uint64_t tile_begin, tile_end;
 	const struct search_query *queries;
-	uint32_t count;                  /* <= SEARCH_BATCH_MAX */
+	uint32_t count;			  /* <= SEARCH_BATCH_MAX */
 	struct search_list *const *lists; /* in and out: one a query */
 };
 
@@ -67,7 +68,7 @@ struct device_strided {
 	uint32_t rank, element_bytes; /* 1 .. 6; 1 or 4 */
 	uint32_t extent[6];
 	int64_t stride[6]; /* in elements of the input */
-	uint64_t offset; /* in elements */
+	uint64_t offset;   /* in elements */
 };
 
 /* out[o] = in[0][o], in[1][o], .. : blocks of inner[i] elements, side by side. */
@@ -97,7 +98,8 @@ struct device_command {
 		struct device_join join;
 	};
 	const struct device_weights *weights; /* conv2d, gemm */
-	struct device_span in[DEVICE_INPUTS_MAX]; /* x [, residual] | a, b | inputs of concat, join */
+	struct device_span
+		in[DEVICE_INPUTS_MAX]; /* x [, residual] | a, b | inputs of concat, join */
 	struct device_span tables[DEVICE_INPUTS_MAX]; /* table, concat */
 	struct device_span out;
 };
@@ -105,11 +107,11 @@ struct device_command {
 struct device_batch {
 	const struct device_command *commands;
 	uint32_t count;
-	uint64_t trace; /* for logs */
+	uint64_t trace;				  /* for logs */
 	void (*done)(struct device_batch *batch); /* on the worker thread */
 	void *user;
 	/* results */
-	int error;            /* 0, -ECANCELED, -EIO, -EINVAL, -ENOMEM */
+	int error;	      /* 0, -ECANCELED, -EIO, -EINVAL, -ENOMEM */
 	uint32_t error_index; /* of the command that failed */
 	uint64_t device_ns;   /* time on the device */
 	/* the device's own */
@@ -119,13 +121,13 @@ struct device_batch {
 
 /* ---- the table of a backend ------------------------------------------------------------------ */
 struct device_caps {
-	char name[32];   /* cpu0 */
+	char name[32];	 /* cpu0 */
 	char detail[96]; /* avx512vnni, 2 threads */
-	uint64_t ops;    /* bit (1 << device_op) */
+	uint64_t ops;	 /* bit (1 << device_op) */
 	uint64_t memory_bytes;
 	uint32_t alignment;
 	uint32_t batch_max; /* queries of one search */
-	int priority;       /* the cpu has the lowest */
+	int priority;	    /* the cpu has the lowest */
 	bool reads_host_memory;
 };
 
@@ -135,10 +137,10 @@ struct device_stats {
 };
 
 struct device_config {
-	uint32_t threads;  /* cpu: 0 = one a processor of the affinity mask */
-	uint32_t queue;    /* batches that may wait; 0 = 1,024 */
-	const char *pin;   /* cpu list such as "0" or "0-3", NULL for no pinning */
-	const char *isa;   /* NULL: FACET_CPU_ISA or the best */
+	uint32_t threads; /* cpu: 0 = one a processor of the affinity mask */
+	uint32_t queue;	  /* batches that may wait; 0 = 1,024 */
+	const char *pin;  /* cpu list such as "0" or "0-3", NULL for no pinning */
+	const char *isa;  /* NULL: FACET_CPU_ISA or the best */
 };
 
 struct device_ops {

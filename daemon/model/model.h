@@ -12,9 +12,9 @@
 #include "daemon/device/device.h"
 
 #define MODEL_GRAPH_MAX (16u << 20)
-#define MODEL_FILE_MAX (1ull << 30)
-#define MODEL_IO_MAX 16u
-#define MODEL_TEXT 200
+#define MODEL_FILE_MAX	(1ull << 30)
+#define MODEL_IO_MAX	16u
+#define MODEL_TEXT	200
 
 enum model_type { MODEL_F32, MODEL_S8, MODEL_U8 };
 
@@ -27,10 +27,10 @@ struct model_tensor {
 
 struct model_info {
 	const char *name;
-	uint8_t digest[32];       /* BLAKE2b-256 of the file */
+	uint8_t digest[32]; /* BLAKE2b-256 of the file */
 	bool is_template;
 	uint8_t space_digest[32];
-	uint32_t dim;             /* of the template */
+	uint32_t dim; /* of the template */
 	uint32_t inputs, outputs, ops;
 	struct model_tensor input[MODEL_IO_MAX], output[MODEL_IO_MAX];
 	uint64_t macs, weight_bytes, arena_bytes;
@@ -52,8 +52,8 @@ void model_plan_free(struct model_plan *plan);
 struct model_run;
 int model_run_create(const struct model_plan *plan, struct model_run **run);
 void model_run_free(struct model_run *run);
-int model_run_write(struct model_run *run, uint32_t input, const void *data);   /* whole tensor */
-int model_run_read(const struct model_run *run, uint32_t output, void *data);   /* whole tensor */
+int model_run_write(struct model_run *run, uint32_t input, const void *data); /* whole tensor */
+int model_run_read(const struct model_run *run, uint32_t output, void *data); /* whole tensor */
 /* The commands of one inference, to be put in a device_batch; valid as long as the run. */
 const struct device_command *model_run_commands(const struct model_run *run, uint32_t *count);
 
