@@ -185,7 +185,7 @@ FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 ifdef FUZZ_PLAIN
 CFLAGS += -w
 fuzz-link: $(addprefix $(BUILD)/../,$(FUZZ_TARGETS))
-$(BUILD)/../fuzz_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(call objects,daemon/model) $(call lib,face libfacet proto)
+$(BUILD)/../fuzz_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(call objects,daemon/model) $(call lib,compile face libfacet proto)
 	@$(if $(V),,echo '  LINK $@')
 	$(Q)clang -pthread -fsanitize=fuzzer,address $^ $(FUZZ_PLAIN) $(LIBS_daemon) $(LIBS_host) -o $@
 endif
