@@ -3,7 +3,8 @@
  * Convolution and GEMM: the layers of MobileFaceNet one by one and as a whole, then some shapes of
  * other networks. 10^9 multiplies and adds a second of CPU time on one core, the fraction of the
  * vpdpbusd rate measured in the same run, and oneDNN beside it where it was there at build time.
- * Padded taps count. oneDNN has it easier: one scale a channel and no residual (+r). A ratio above 1.05 means that the limit was not measured well: an error.
+ * Padded taps count. oneDNN has it easier: one scale a channel and no residual (+r). A ratio above
+ * 1.05 means that the limit was not measured well: an error.
  *
  *   bench_conv [--isa NAME] [--rounds R]
  */
