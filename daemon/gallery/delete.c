@@ -46,11 +46,21 @@ static void delete_take_back(struct gallery *gallery, uint32_t from)
 	}
 }
 
-static int stage_templates(struct gallery *gallery, struct gallery_request *request)
+static int delete_check(struct gallery *gallery, struct gallery_request *request)
 {
+	(void)gallery;
+	if (request->kind == GALLERY_DELETE_SUBJECT)
+		return memchr(request->subject, '\0', sizeof(request->subject))
+			       ? 0
+			       : gallery_fail(request, -EINVAL, "the subject's name is too long");
 	if (request->count < 1 || request->count > GALLERY_BATCH_MAX || !request->ids)
 		return gallery_fail(request, -EINVAL, "a request deletes 1 to %u templates",
 				    GALLERY_BATCH_MAX);
+	return 0;
+}
+
+static int stage_templates(struct gallery *gallery, struct gallery_request *request)
+{
 	if (group_room(gallery, request->count))
 		return gallery_fail(request, -ENOMEM, "out of memory");
 	for (uint32_t i = 0; i < request->count; i++) {
@@ -67,10 +77,9 @@ static int stage_templates(struct gallery *gallery, struct gallery_request *requ
 
 static int stage_subject(struct gallery *gallery, struct gallery_request *request)
 {
-	uint32_t subject = INDEX_NONE, row;
+	uint32_t subject = subjects_find(&gallery->subjects, request->subject);
+	uint32_t row;
 
-	if (memchr(request->subject, '\0', sizeof(request->subject)))
-		subject = subjects_find(&gallery->subjects, request->subject);
 	if (subject == INDEX_NONE || !gallery->subjects.entry[subject].count)
 		return gallery_fail(request, -ENOENT, "no such subject");
 	if (group_room(gallery, gallery->subjects.entry[subject].count))
@@ -122,6 +131,7 @@ static void delete_publish(struct gallery *gallery)
 }
 
 const struct group_ops delete_ops = {
+	.check = delete_check,
 	.prepare = delete_prepare,
 	.write = delete_write,
 	.publish = delete_publish,

@@ -42,7 +42,7 @@ static int check_texts(struct gallery_request *request)
 	return 0;
 }
 
-static int check(struct gallery *gallery, struct gallery_request *request)
+static int enrol_check(struct gallery *gallery, struct gallery_request *request)
 {
 	uint32_t n = request->count;
 
@@ -182,10 +182,8 @@ static int enrol_prepare(struct gallery *gallery, struct gallery_request *reques
 {
 	uint32_t from = gallery->group->count;
 	uint64_t next = gallery->group->txn.state.next_id;
-	int err = check(gallery, request);
+	int err = 0;
 
-	if (err)
-		return err;
 	if (rows_room(&gallery->rows, request->count) ||
 	    subjects_room(&gallery->subjects, request->subject_count) ||
 	    group_room(gallery, request->count))
@@ -258,6 +256,7 @@ static void enrol_publish(struct gallery *gallery)
 }
 
 const struct group_ops enrol_ops = {
+	.check = enrol_check,
 	.prepare = enrol_prepare,
 	.write = enrol_write,
 	.publish = enrol_publish,

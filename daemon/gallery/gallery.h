@@ -82,7 +82,8 @@ int gallery_names(const struct gallery_config *config, char ***names);
 void gallery_names_free(char **names);
 /* Starts checking and loading; returns at once. A gallery that fails stays, in GALLERY_FAILED. */
 int gallery_open(const struct gallery_config *config, const char *name, struct gallery **gallery);
-void gallery_close(struct gallery *gallery); /* ends its threads after the requests they hold */
+/* Ends its threads after the requests they hold. No snapshot is held any more. */
+void gallery_close(struct gallery *gallery);
 /* The gallery is closed. Removes its files. */
 int gallery_remove(const struct gallery_config *config, const char *name);
 

@@ -14,11 +14,10 @@
 #include "daemon/gallery/subjects.h"
 #include "kernels/cpu/cpu.h"
 
-#define GALLERY_QUEUE_MAX  1024u  /* requests waiting for a thread */
-#define GALLERY_BATCH_MAX  65536u /* templates of one request */
-#define GALLERY_PAGE_MAX   4096u  /* records of one page */
-#define GALLERY_GROUP_MAX  32768u /* templates at which a commit takes no more requests */
-#define GALLERY_STAGED_MAX (GALLERY_GROUP_MAX + GALLERY_BATCH_MAX)
+#define GALLERY_QUEUE_MAX 1024u	 /* requests waiting for a thread */
+#define GALLERY_BATCH_MAX 65536u /* templates of one request */
+#define GALLERY_PAGE_MAX  4096u	 /* records of one page */
+#define GALLERY_GROUP_MAX 32768u /* templates at which a commit takes no more requests */
 
 /* Requests in order of arrival, for one thread. */
 struct queue {
@@ -118,9 +117,10 @@ void *gallery_reader(void *gallery);
 int gallery_rerank(struct gallery *gallery, struct gallery_request *request,
 		   struct store_view *view);
 
-/* enrol.c, delete.c: prepare a request into the group (0: staged or done already with error set in
- * the request), write the group into its transaction, then publish it or take it back. */
+/* enrol.c, delete.c: check what a request says of itself; prepare it into the group; write the group
+ * into its transaction; then publish it or take it back. Errors are set in the request. */
 struct group_ops {
+	int (*check)(struct gallery *gallery, struct gallery_request *request);
 	int (*prepare)(struct gallery *gallery, struct gallery_request *request,
 		       struct store_answer *answer);
 	int (*write)(struct gallery *gallery);

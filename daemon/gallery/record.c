@@ -214,6 +214,8 @@ int record_head_read(const uint8_t *in, size_t n, struct record_head *head)
 		return -EBADMSG;
 	if (head->format > RECORD_FORMAT)
 		return -EPROTO;
+	if (head->format < 1)
+		return -EBADMSG;
 	head->keyed = flags[0];
 	head->spec.keep_int8_only = flags[1];
 	space->metric = (enum search_metric)flags[2];

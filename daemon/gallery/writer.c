@@ -134,10 +134,6 @@ static bool replay(struct gallery *gallery, struct gallery_request *request,
 	struct store_answer first = {0};
 	int err;
 
-	if (request->kind == GALLERY_ENROL && (!request->subjects || !request->ids))
-		return false; /* its check will say so */
-	if (request->kind == GALLERY_DELETE_TEMPLATES && !request->ids)
-		return false;
 	digest(request, answer->digest);
 	err = store_key_get(&gallery->group->txn, request->key, &first);
 	if (err == -ENOENT)
@@ -171,14 +167,16 @@ static void add(struct gallery *gallery, struct gallery_request *request)
 {
 	struct group *group = gallery->group;
 	struct store_answer *answer = &group->answers[group->request_count];
+	const struct group_ops *ops = ops_of(request);
 	bool keyed = request->has_key && !request->dry_run;
 
 	request->error = 0;
 	request->text[0] = '\0';
 	request->replayed = false;
 	memset(answer, 0, sizeof(*answer));
-	if ((keyed && replay(gallery, request, answer)) || refuse(gallery, request) ||
-	    ops_of(request)->prepare(gallery, request, answer) || request->dry_run) {
+	if (ops->check(gallery, request) || (keyed && replay(gallery, request, answer)) ||
+	    refuse(gallery, request) || ops->prepare(gallery, request, answer) ||
+	    request->dry_run) {
 		free(answer->runs);
 		if (!request->error && !request->replayed)
 			request->epoch = gallery->store->state.epoch;

@@ -225,6 +225,37 @@ static void set_format(uint32_t format)
 	store_close(store);
 }
 
+/* The newest STORE_KEYS keys are remembered, no more. */
+START_TEST(old_keys_are_forgotten)
+{
+	struct store_answer answer = {.templates = 5}, found;
+	char dir[256], text[GALLERY_TEXT];
+	struct store_txn txn;
+	struct store *store;
+	uint64_t key[2] = {0};
+
+	fixture_create(&f);
+	fixture_close(&f);
+	snprintf(dir, sizeof(dir), "%s/galleries/staff", f.root);
+	ck_assert_int_eq(store_open(dir, NULL, &store, text), 0);
+	ck_assert_int_eq(store_begin(store, &txn), 0);
+	for (uint64_t i = 0; i < STORE_KEYS + 10; i++) {
+		key[0] = i * 2654435761u;
+		ck_assert_int_eq(store_key_put(&txn, (uint8_t *)key, &answer), 0);
+	}
+	ck_assert_int_eq(store_commit(&txn), 0);
+	ck_assert_int_eq(store_begin(store, &txn), 0);
+	for (uint64_t i = 0; i < 20; i++) {
+		key[0] = i * 2654435761u;
+		ck_assert_int_eq(store_key_get(&txn, (uint8_t *)key, &found), i < 10 ? -ENOENT : 0);
+	}
+	ck_assert_uint_eq(found.templates, 5);
+	store_abort(&txn);
+	store_close(store);
+	ck_assert_int_eq(gallery_check(dir, NULL, NULL, text), 0);
+}
+END_TEST
+
 START_TEST(a_newer_format_is_refused)
 {
 	struct gallery_status status;
@@ -569,6 +600,7 @@ static Suite *suite(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, damage_is_found_or_harmless);
 	tcase_add_test(t, every_page_head_is_checked);
+	tcase_add_test(t, old_keys_are_forgotten);
 	tcase_add_test(t, a_newer_format_is_refused);
 	tcase_add_test(t, a_missing_or_dead_checker_is_a_failure);
 	tcase_add_test(t, two_daemons_do_not_share);
