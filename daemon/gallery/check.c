@@ -121,6 +121,9 @@ static int meta_entry(void *context, struct pages_bytes key, struct pages_bytes 
 	if (open_value(check, SEAL_STATE, 0, value, &payload, &n) ||
 	    record_state_read(payload, n, &check->state))
 		return bad(check, "the state record is damaged");
+	/* A compact copy begins its transactions anew, with 1. */
+	if (check->state.txn != check->pages.txn && check->pages.txn != 1)
+		return bad(check, "a meta page names another transaction than its state");
 	check->has_state = true;
 	return 0;
 }
@@ -222,10 +225,36 @@ static int check_tables(struct check *check)
 	return err;
 }
 
+/*
+ * A damaged number can make the transaction before look like the newest, and what was acknowledged
+ * last would be gone unseen; so the state of the one before must bear its number as well.
+ */
+static int check_before(struct check *check, const char *path)
+{
+	int err = pages_open(&check->pages, path, true);
+
+	if (!err && check->pages.txn > 1)
+		err = pages_walk(&check->pages, &check->pages.main_tree, false, name_entry, check);
+	if (!err && check->pages.txn > 1)
+		err = pages_walk(&check->pages, &check->trees[STORE_META], false, meta_entry,
+				 check);
+	if (err && !check->text[0])
+		bad(check, check->pages.text);
+	pages_close(&check->pages);
+	memset(&check->pages, 0, sizeof(check->pages));
+	check->found = 0;
+	check->has_head = check->has_state = false;
+	return err;
+}
+
 static int check_file(struct check *check, const char *path)
 {
-	int err = pages_open(&check->pages, path);
+	int err = check_before(check, path);
 
+	if (err)
+		return err;
+	check->pages.progress = check->watch ? check->watch->progress : NULL;
+	err = pages_open(&check->pages, path, false);
 	if (!err)
 		err = check_tables(check);
 	if (!err)
@@ -253,7 +282,6 @@ int gallery_check(const char *dir, const uint8_t *key, const struct check_watch 
 		check->text = text;
 		check->key = key;
 		check->watch = watch;
-		check->pages.progress = watch ? watch->progress : NULL;
 		err = check_file(check, path);
 		if (err && !text[0])
 			bad(check, check->pages.text);

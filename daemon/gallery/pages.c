@@ -103,7 +103,7 @@ static int read_meta(struct pages *pages, const uint8_t *page, unsigned int numb
 	return 0;
 }
 
-static int choose_meta(struct pages *pages)
+static int choose_meta(struct pages *pages, bool before)
 {
 	struct meta meta[2];
 	const struct meta *newest;
@@ -122,6 +122,8 @@ static int choose_meta(struct pages *pages)
 	apart = newest->txn - (meta[0].txn + meta[1].txn - newest->txn);
 	if (apart > 1)
 		return bad(pages, "the meta pages are %llu txns apart", (unsigned long long)apart);
+	if (before)
+		newest = newest == meta ? &meta[1] : meta;
 	if (newest->free_tree.flags != INTEGER_KEY || newest->main_tree.flags ||
 	    newest->free_tree.pad != pages->page_size)
 		return bad(pages, "the flags of the meta page are not ours");
@@ -158,12 +160,12 @@ static int map_file(struct pages *pages, const char *path)
 	return err;
 }
 
-int pages_open(struct pages *pages, const char *path)
+int pages_open(struct pages *pages, const char *path, bool before)
 {
 	int err = map_file(pages, path);
 
 	if (!err)
-		err = choose_meta(pages);
+		err = choose_meta(pages, before);
 	if (err)
 		return err;
 	pages->seen = calloc(1, pages->last_page / 8 + 1);

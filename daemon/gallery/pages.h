@@ -38,7 +38,8 @@ struct pages {
 	uint64_t visited;
 };
 
-int pages_open(struct pages *pages, const char *path); /* -EBADMSG and text */
+/* As the newest transaction left it, or the one before, which LMDB keeps. -EBADMSG and text. */
+int pages_open(struct pages *pages, const char *path, bool before);
 void pages_close(struct pages *pages);
 int pages_check_free(struct pages *pages); /* the list of free pages; after all trees */
 int pages_walk(struct pages *pages, const struct pages_tree *tree, bool integer_keys,

@@ -230,7 +230,7 @@ void record_key_check(const uint8_t *key, const uint8_t uuid[16], uint8_t check[
 void record_state_write(const struct record_state *state, uint8_t out[RECORD_STATE_BYTES])
 {
 	memcpy(out, state, RECORD_STATE_BYTES);
-	_Static_assert(sizeof(*state) == RECORD_STATE_BYTES, "six u64");
+	_Static_assert(sizeof(*state) == RECORD_STATE_BYTES, "seven u64");
 }
 
 int record_state_read(const uint8_t *in, size_t n, struct record_state *state)

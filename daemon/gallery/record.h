@@ -4,7 +4,9 @@
  *
  *   head      struct head below: written once
  *   state     u64 epoch, next sequence, next number, first key, next key, purge due (seconds of
- *             the real-time clock by which deleted records must have left the file, 0: none)
+ *             the real-time clock by which deleted records must have left the file, 0: none), and
+ *             the number of the LMDB transaction that wrote it: a meta page that a flipped bit
+ *             made the newest, or the oldest, is known by it
  *   row       u64 id, tags, epoch; f32 step; u32 rotation; u16 dim; u8 subject bytes, source bytes;
  *             u32 flags (1: an original exists); subject; source; int8 row[dim]
  *   original  i32 exponent; u16 float16[dim]: x = half * 2^exponent, unrotated
@@ -44,10 +46,10 @@ struct record_head {
 };
 
 struct record_state {
-	uint64_t epoch, next_seq, next_id, first_key, next_key, purge_due;
+	uint64_t epoch, next_seq, next_id, first_key, next_key, purge_due, txn;
 };
 
-#define RECORD_STATE_BYTES 48u
+#define RECORD_STATE_BYTES 56u
 
 size_t record_bytes(const struct record *record);
 void record_write(const struct record *record, uint8_t *out);

@@ -113,11 +113,12 @@ static int get_meta(struct store *store, MDB_txn *txn, const char *name, MDB_val
 	return store_error(mdb_get(txn, store->table[STORE_META], &key, value));
 }
 
-static int put_state(struct store *store, MDB_txn *txn, const struct record_state *state)
+static int put_state(struct store *store, MDB_txn *txn, struct record_state *state)
 {
 	uint8_t value[SEAL_BYTES_MAX + RECORD_STATE_BYTES];
 	size_t head = seal_bytes(&store->seal);
 
+	state->txn = mdb_txn_id(txn);
 	record_state_write(state, value + head);
 	seal_close(&store->seal, SEAL_STATE, 0, value, RECORD_STATE_BYTES);
 	return put_meta(store, txn, "state", value, head + RECORD_STATE_BYTES);

@@ -14,6 +14,7 @@
 
 #include "daemon/gallery/check.h"
 #include "daemon/gallery/internal.h"
+#include "daemon/gallery/pages.h"
 #include "tests/gallery/fixture.h"
 
 #define DIM   32
@@ -177,7 +178,7 @@ START_TEST(every_page_head_is_checked)
 	char path[256], dir[256], text[GALLERY_TEXT];
 	uint8_t *bytes;
 	size_t size;
-	uint32_t found = 0, tried = 0;
+	uint32_t found[6] = {0};
 
 	fixture_create(&f);
 	fill();
@@ -187,21 +188,107 @@ START_TEST(every_page_head_is_checked)
 	bytes = read_file(path, &size);
 	ck_assert_int_eq(gallery_check(dir, NULL, NULL, text), 0);
 	for (size_t page = 0; page < size / 4096; page++) {
-		for (size_t i = 0; i < 6; i++, tried++) {
+		for (size_t i = 0; i < 6; i++) {
 			bytes[page * 4096 + offsets[i]] ^= 0x41;
 			write_file(path, bytes, size);
-			found += gallery_check(dir, NULL, NULL, text) != 0;
+			found[i] += gallery_check(dir, NULL, NULL, text) != 0;
 			bytes[page * 4096 + offsets[i]] ^= 0x41;
 		}
 	}
-	/* Free pages are not read, and half of a file with deletes may be free. */
-	ck_assert_uint_gt(found * 3, tried);
+	/* Free pages are not read; of the others each has its number and its kind checked. */
+	ck_assert_uint_gt(found[0] * 4, size / 4096);
+	ck_assert_uint_eq(found[0], found[1]);
+	ck_assert_uint_ge(found[2] + 2, found[1]); /* the meta pages have no bounds */
+	ck_assert_uint_ge(found[3] + 2, found[1]);
 	for (size_t cut = 1; cut < 8; cut++) {
 		write_file(path, bytes, size * cut / 9);
 		ck_assert_int_ne(gallery_check(dir, NULL, NULL, text), 0);
 	}
 	write_file(path, bytes, size);
 	ck_assert_int_eq(gallery_check(dir, NULL, NULL, text), 0);
+	free(bytes);
+}
+END_TEST
+
+#define TXN_OF_META (16 + 128)
+
+START_TEST(meta_pages_take_turns)
+{
+	char path[256], dir[256], text[GALLERY_TEXT];
+	uint8_t *bytes;
+	size_t size;
+
+	fixture_create(&f);
+	fill();
+	fixture_close(&f);
+	fixture_data_path(&f, path);
+	snprintf(dir, sizeof(dir), "%s/galleries/staff", f.root);
+	bytes = read_file(path, &size);
+	for (int meta = 0; meta < 2; meta++) {
+		for (int change = -3; change <= 3; change++) {
+			bytes[meta * 4096 + TXN_OF_META] += (uint8_t)change;
+			write_file(path, bytes, size);
+			ck_assert_int_eq(gallery_check(dir, NULL, NULL, text) != 0, change != 0);
+			bytes[meta * 4096 + TXN_OF_META] -= (uint8_t)change;
+		}
+	}
+	free(bytes);
+}
+END_TEST
+
+static size_t free_at; /* offset of the longest entry of the list of free pages */
+static uint64_t free_count;
+
+static int keep_longest(void *context, struct pages_bytes key, struct pages_bytes value)
+{
+	const struct pages *pages = context;
+	uint64_t count;
+
+	(void)key;
+	memcpy(&count, value.data, 8);
+	if (count > free_count) {
+		free_count = count;
+		free_at = (size_t)(value.data - pages->map) + 8;
+	}
+	return 0;
+}
+
+/* A page that is in use is named in the list of free pages, in the right order. */
+START_TEST(a_free_page_in_use)
+{
+	char path[256], dir[256], text[GALLERY_TEXT];
+	struct pages pages = {0};
+	uint64_t list[512];
+	uint8_t *bytes;
+	size_t size;
+	uint32_t tried = 0;
+
+	fixture_create(&f);
+	fill();
+	fixture_close(&f);
+	fixture_data_path(&f, path);
+	snprintf(dir, sizeof(dir), "%s/galleries/staff", f.root);
+	ck_assert_int_eq(pages_open(&pages, path, false), 0);
+	ck_assert_int_eq(pages_walk(&pages, &pages.free_tree, true, keep_longest, &pages), 0);
+	pages_close(&pages);
+	bytes = read_file(path, &size);
+	ck_assert_uint_gt(free_count, 2);
+	ck_assert_uint_le(free_count, 512);
+	memcpy(list, bytes + free_at, free_count * 8);
+	for (uint64_t i = 0; i + 1 < free_count; i++) {
+		uint64_t other =
+			list[i + 1] + 1; /* between two free pages: in use, or free by another */
+
+		if (other == list[i])
+			continue;
+		memcpy(bytes + free_at + 8 * i, &other, 8);
+		write_file(path, bytes, size);
+		ck_assert_int_ne(gallery_check(dir, NULL, NULL, text), 0);
+		ck_assert_ptr_nonnull(strstr(text, "used twice"));
+		memcpy(bytes + free_at + 8 * i, &list[i], 8);
+		tried++;
+	}
+	ck_assert_uint_gt(tried, 0);
 	free(bytes);
 }
 END_TEST
@@ -600,6 +687,8 @@ static Suite *suite(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, damage_is_found_or_harmless);
 	tcase_add_test(t, every_page_head_is_checked);
+	tcase_add_test(t, meta_pages_take_turns);
+	tcase_add_test(t, a_free_page_in_use);
 	tcase_add_test(t, old_keys_are_forgotten);
 	tcase_add_test(t, a_newer_format_is_refused);
 	tcase_add_test(t, a_missing_or_dead_checker_is_a_failure);

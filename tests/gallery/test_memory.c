@@ -206,6 +206,7 @@ START_TEST(no_slot_is_used_under_an_old_snapshot)
 	for (int i = 0; i < 8; i++)
 		ck_assert_int_eq(fixture_enrol(&f, "s", vectors + (40 + i) * DIM, 1, more + i), 0);
 	ck_assert(rows_visible(&f.gallery->rows, 9, old.epoch, old.row_count));
+	ck_assert(!rows_visible(&f.gallery->rows, 9, old.epoch + 1, old.row_count));
 	ck_assert_uint_eq(f.gallery->rows.view.id[9], ids[9]);
 	for (int i = 0; i < 8; i++)
 		ck_assert_uint_ge(rows_by_id(&f.gallery->rows, more[i]), 32);

@@ -60,8 +60,11 @@ static int enrol_named(const char *subject)
 
 START_TEST(names_are_checked)
 {
-	static const char *const good[] = {"a",	   "Ä", "\xe2\x82\xac", "\xf0\x9f\x98\x80",
-					   "../x", " "};
+	static const char *const good[] = {"a", "\xc3\x84", "\xe2\x82\xac", "\xf0\x9f\x98\x80",
+					   "../x", " ",
+					   /* the least and the largest of each length */
+					   "\xc2\xa0", "\xdf\xbf", "\xe0\xa0\x80", "\xef\xbf\xbf",
+					   "\xf0\x90\x80\x80", "\xf4\x8f\xbf\xbf"};
 	static const char *const bad[] = {"",
 					  "\x01",
 					  "a\nb",
@@ -74,7 +77,13 @@ START_TEST(names_are_checked)
 					  "\xff",
 					  "\xc3",
 					  "\xe2\x82",
-					  "\xf8\x88\x80\x80\x80"};
+					  "\xf8\x88\x80\x80\x80",
+					  "\xc2\x9f",
+					  "\xe0\x9f\xbf",
+					  "\xf0\x8f\xbf\xbf",
+					  "\x80",
+					  "a\xc3(",
+					  "\xed\xbf\xbf"};
 	char name[GALLERY_SUBJECT_MAX + 2];
 
 	for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++)
@@ -158,6 +167,19 @@ START_TEST(counts_are_checked)
 }
 END_TEST
 
+static void check_subject(const char *name, uint32_t count)
+{
+	struct gallery_request page = {.kind = GALLERY_SUBJECTS, .limit = 10};
+
+	ck_assert_int_eq(fixture_run(&f, &page), 0);
+	ck_assert_uint_eq(page.record_count, count != 0);
+	if (count) {
+		ck_assert_str_eq(page.records[0].subject, name);
+		ck_assert_uint_eq(page.subject_templates[0], count);
+	}
+	gallery_request_clear(&page);
+}
+
 START_TEST(duplicates_are_refused_whole)
 {
 	uint64_t ids[4] = {5, 0, 5, 7};
@@ -168,6 +190,7 @@ START_TEST(duplicates_are_refused_whole)
 	ck_assert_ptr_nonnull(strstr(request.text, "id 5 "));
 	ck_assert_uint_eq(ids[1], 0);
 	ck_assert_uint_eq(templates(), 0);
+	check_subject("dup", 0);
 	ck_assert(!fixture_has(&f, 5));
 	ids[2] = 6;
 	ck_assert_int_eq(fixture_run(&f, &request), 0);
@@ -204,6 +227,7 @@ START_TEST(a_bad_neighbour_harms_nobody)
 		good += requests[i].error == 0;
 	}
 	ck_assert_uint_eq(templates(), 2 * good);
+	check_subject("shared", 2 * good);
 	for (uint32_t i = 0; i < 40; i += 2)
 		ck_assert(fixture_has(&f, 100 + i) && fixture_has(&f, 200 + i));
 	fixture_close(&f);
