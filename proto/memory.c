@@ -54,7 +54,7 @@ int wire_map(int fd, uint64_t offset, uint64_t bytes, uint64_t limit, struct wir
 		return -EINVAL;
 	*reason = "range past the end of the memfd, empty, or over the limit";
 	if (!bytes || bytes > limit || offset > (uint64_t)st.st_size ||
-	    bytes > (uint64_t)st.st_size - offset || bytes > SIZE_MAX / 2)
+	    bytes > (uint64_t)st.st_size - offset)
 		return -EFBIG;
 	*reason = "memfd cannot be mapped";
 	/* Private: before Linux 6.7 a write-sealed file could not be mapped shared. */
