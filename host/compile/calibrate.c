@@ -136,41 +136,6 @@ void calibrate_range(const struct calibrate *c, uint32_t tensor, double percenti
 	}
 }
 
-/* Mean squared error of the tensor in 256 steps over [least, most]. */
-static double squared_error(const struct statistics *s, double least, double most)
-{
-	double step = (most - least) / 255, error = 0;
-
-	for (uint32_t b = 0; b < BINS; b++) {
-		double v, d;
-
-		if (!s->bin[b])
-			continue;
-		v = bin_value(b);
-		d = v < least ? least - v : v > most ? v - most : 0;
-		error += (double)s->bin[b] * (d > 0 ? d * d : step * step / 12);
-	}
-	return error;
-}
-
-void calibrate_best(const struct calibrate *c, uint32_t tensor, float *least, float *most)
-{
-	const struct statistics *s = &c->of[tensor];
-	double full_least = (double)*least, full_most = (double)*most;
-	double best = squared_error(s, full_least, full_most);
-
-	for (uint32_t i = 1; i <= 24; i++) {
-		double part = 1 - i * 0.03;
-		double error = squared_error(s, full_least * part, full_most * part);
-
-		if (error < best) {
-			best = error;
-			*least = (float)(full_least * part);
-			*most = (float)(full_most * part);
-		}
-	}
-}
-
 static const double *averaged(const struct calibrate *c, const double *sum, uint32_t tensor)
 {
 	size_t channels = (size_t)c->g->tensor[tensor].dim[1];

@@ -20,8 +20,6 @@ void calibrate_add(struct calibrate *c, const struct execute *execute);
 /* The range that leaves (100 - percentile) / 2 per cent of the values outside at either end. */
 void calibrate_range(const struct calibrate *c, uint32_t tensor, double percentile, float *least,
 		     float *most);
-/* Quantises [least, most] so that the squared error is least, from narrower ranges to it. */
-void calibrate_best(const struct calibrate *c, uint32_t tensor, float *least, float *most);
 /* A channel's largest magnitude in a sample, and its value, both averaged over samples; NULL for a
  * tensor without channels. */
 const double *calibrate_channel_top(const struct calibrate *c, uint32_t tensor);

@@ -138,7 +138,11 @@ static struct net depthwise(void)
 	n = conv(&net, "m", "e", 1, 8, 4);
 	node_int(n, "group", 8);
 	node_text(n, "auto_pad", "SAME_LOWER");
-	conv(&net, "e", "y", 8, 5, 1);
+	n = conv(&net, "e", "f", 1, 8, 3);
+	node_int(n, "group", 8);
+	node_ints(n, "pads", 4, 1, 1, 1, 1);
+	node_ints(n, "strides", 2, 2, 2);
+	conv(&net, "f", "y", 8, 5, 1);
 	return done(net, "y");
 }
 
@@ -200,6 +204,18 @@ static struct net residual(void)
 	net_node(&net, "Relu", "h", "i");
 	net_node(&net, "Add", "g i", "j");
 	conv(&net, "j", "y", 6, 4, 1);
+	return done(net, "y");
+}
+
+/* What comes out may not be rescaled, even if the network goes on from there. */
+static struct net inner_output(void)
+{
+	struct net net = net_create(9, 3, 7, 7);
+
+	conv_same(&net, "x", "a", 3, 5);
+	net_node(&net, "Relu", "a", "b");
+	conv_same(&net, "b", "y", 5, 4);
+	net_output(&net, "b");
 	return done(net, "y");
 }
 
@@ -528,6 +544,7 @@ const struct net_case net_cases[] = {
 	{"conv_batchnorm", conv_batchnorm, 45},
 	{"preactivation", preactivation, 38},
 	{"residual", residual, 34},
+	{"inner_output", inner_output, 36},
 	{"plain_add", plain_add, 40},
 	{"pools", pools, 29},
 	{"global_pools", global_pools, 47},
