@@ -126,9 +126,10 @@ static void search_reranked(struct job *job)
 	struct job_search *s = &job->search;
 	struct job_query *q = &s->queries[s->reranked++];
 	bool distance = gallery_spec(job->gallery->gallery)->space.metric == SEARCH_L2;
+	uint32_t live = job->gr.record_count; /* the others were deleted meanwhile, and come last */
 	uint32_t kept = 0;
 
-	while (kept < q->hit_count && kept < s->k) {
+	while (kept < live && kept < q->hit_count && kept < s->k) {
 		float score = (float)q->scores[kept];
 
 		if (s->decided && (distance ? score > s->threshold : score < s->threshold))
@@ -325,7 +326,7 @@ int search_snapshot(struct job *job)
 	struct job_search *s = &job->search;
 	int err = gallery_snapshot(job->gallery->gallery, &s->snapshot);
 
-	if (err == -EAGAIN)
+	if (err == -EAGAIN || err == -EIO)
 		return job_not_ready(job, job->gallery);
 	if (err)
 		return job_fail_errno(job, err, NULL);

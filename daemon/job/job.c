@@ -442,10 +442,22 @@ static void job_gallery_done(struct gallery_request *request)
 	bell_push(&job->service->bell, &job->entry);
 }
 
+static bool job_gallery_usable(const struct job *job)
+{
+	struct gallery_status status;
+
+	gallery_status(job->gallery->gallery, &status);
+	return status.state == GALLERY_READY || status.state == GALLERY_READ_ONLY;
+}
+
 void job_gallery(struct job *job, job_step step)
 {
 	int err;
 
+	if (!job_gallery_usable(job)) {
+		job_not_ready(job, job->gallery);
+		return;
+	}
 	job->stage = JOB_AWAY;
 	job->step = step;
 	job->entry.run = job_gallery_back;

@@ -459,6 +459,60 @@ START_TEST(test_a_cancelled_query_leaves_its_batch_alone)
 }
 END_TEST
 
+/* Two slices of a pass on the device: who is dropped stays until both have ended, and is in no more. */
+START_TEST(test_a_dropped_job_stays_while_slices_hold_it)
+{
+	struct test_job *gone, *stays;
+
+	start();
+	slices_a_pass = 4;
+	gone = job_give(&a, &target, 1);
+	stays = job_give(&a, &target, 1);
+	sched_run(sched);
+	ck_assert_uint_eq(fake_count, 2);
+	sched_cancel(sched, &gone->job, -ECANCELED);
+	fake_complete(0, SLICE_NS);
+	ck_assert_int_eq(gone->error, 1);
+	sched_run(sched);
+	ck_assert_uint_eq(((struct slice *)fake_queue[1]->user)->count, 1);
+	fake_complete(0, SLICE_NS);
+	ck_assert_int_eq(gone->error, -ECANCELED);
+	sched_run(sched);
+	finish();
+	ck_assert_int_eq(stays->error, 0);
+}
+END_TEST
+
+/* What a unit cost above its estimate is owed, at once and not only by later estimates. */
+START_TEST(test_an_underestimate_is_paid_back)
+{
+	unsigned of_b = 0;
+
+	start_with(400, 1, 0);
+	target.units_max = other.units_max = 1;
+	other.unit_ns = 4 * SLICE_NS;
+	for (int i = 0; i < 20; i++) {
+		job_give(&a, &target, 1);
+		job_give(&b, &other, 1);
+	}
+	sched_run(sched);
+	ck_assert_ptr_eq(((struct slice *)fake_queue[0]->user)->unit[0].job->tenant, &a);
+	fake_complete(0, 50 * SLICE_NS);
+	sched_run(sched);
+	for (int i = 0; i < 12; i++) {
+		of_b += ((struct slice *)fake_queue[0]->user)->unit[0].job->tenant == &b;
+		fake_complete(0, 4 * SLICE_NS);
+		sched_run(sched);
+	}
+	ck_assert_uint_ge(of_b, 11);
+	while (sched_waiting(sched)) {
+		fake_complete(0, SLICE_NS);
+		sched_run(sched);
+	}
+	finish();
+}
+END_TEST
+
 START_TEST(test_a_failed_slice_fails_its_jobs_only)
 {
 	struct test_job *bad, *good;
@@ -603,6 +657,8 @@ int main(void)
 	tcase_add_test(tcase, test_late_jobs_are_dropped_between_slices);
 	tcase_add_test(tcase, test_cancel_at_each_stage);
 	tcase_add_test(tcase, test_a_cancelled_query_leaves_its_batch_alone);
+	tcase_add_test(tcase, test_a_dropped_job_stays_while_slices_hold_it);
+	tcase_add_test(tcase, test_an_underestimate_is_paid_back);
 	tcase_add_test(tcase, test_a_failed_slice_fails_its_jobs_only);
 	tcase_add_test(tcase, test_a_device_that_refuses_fails_the_jobs);
 	tcase_add_test(tcase, test_an_empty_pass_needs_no_device);

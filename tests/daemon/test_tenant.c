@@ -156,6 +156,11 @@ START_TEST(test_rate_quota)
 	ck_assert_int_eq(tenant_enter(gate, now + SECOND / 10 - 1, &retry), -EDQUOT);
 	ck_assert_int_eq(tenant_enter(gate, now + SECOND / 10, &retry), 0);
 	tenant_leave(gate);
+	/* A pause so long that its product with the rate would overflow. */
+	gate->refilled_ns = 0;
+	ck_assert_int_eq(tenant_enter(gate, UINT64_MAX / 10 + 1, &retry), 0);
+	tenant_leave(gate);
+	gate->refilled_ns = now;
 	for (entered = 0; tenant_enter(gate, now + 100 * SECOND, &retry) == 0; entered++)
 		tenant_leave(gate);
 	ck_assert_int_eq(entered, 10); /* no more than a second's worth is saved */
