@@ -54,11 +54,21 @@ static void free_rested(struct gallery *gallery, uint64_t oldest)
 		rows_give(&gallery->rows, pop(gallery, &gallery->resting));
 }
 
+static void set_wanted(struct gallery *gallery)
+{
+	bool wanted = gallery->dying.first != ROWS_NONE || gallery->wiped.first != ROWS_NONE ||
+		      gallery->resting.first != ROWS_NONE;
+
+	__atomic_store_n(&gallery->reclaim_wanted, wanted, __ATOMIC_SEQ_CST);
+}
+
 void reclaim_run(struct gallery *gallery)
 {
 	uint64_t generation;
 	uint32_t epoch;
 
+	/* Before the look: a release that it misses then wakes the writer again. */
+	set_wanted(gallery);
 	snapshots_oldest(&gallery->snapshots, &epoch, &generation);
 	free_rested(gallery, generation);
 	while (reclaim_pending(gallery, epoch)) {
@@ -74,9 +84,7 @@ void reclaim_run(struct gallery *gallery)
 		snapshots_oldest(&gallery->snapshots, &epoch, &generation);
 		free_rested(gallery, generation);
 	}
-	__atomic_store_n(&gallery->reclaim_wanted,
-			 gallery->dying.first != ROWS_NONE || gallery->resting.first != ROWS_NONE,
-			 __ATOMIC_SEQ_CST);
+	set_wanted(gallery);
 }
 
 #define EPOCH_LATE (UINT32_MAX - (1u << 20))
