@@ -160,19 +160,26 @@ static int complete(struct run *run, uint32_t c, const struct facet_completion *
 	return now < run->end && !ctl_interrupted() ? submit(run, c, slot) : CTL_OK;
 }
 
+/*
+ * Processing sends what was submitted, and may receive more: only when it has brought nothing is
+ * there nothing left that no poll would tell of.
+ */
 static int serve(struct run *run, uint32_t c)
 {
 	struct facet_completion done = {.size = sizeof(done)};
 	int status = CTL_OK;
+	bool more = true;
 
-	if (facet_process(run->client[c]) != 0)
-		return ctl_error("%s", facet_error(run->client[c])->text);
-	while (status == CTL_OK && facet_next(run->client[c], &done) == 1)
-		status = complete(run, c, &done);
-	/* What was submitted just now should leave at once. */
-	return status == CTL_OK && facet_process(run->client[c]) != 0
-		       ? ctl_error("%s", facet_error(run->client[c])->text)
-		       : status;
+	while (status == CTL_OK && more) {
+		more = false;
+		if (facet_process(run->client[c]) != 0)
+			return ctl_error("%s", facet_error(run->client[c])->text);
+		while (status == CTL_OK && facet_next(run->client[c], &done) == 1) {
+			status = complete(run, c, &done);
+			more = true;
+		}
+	}
+	return status;
 }
 
 static uint32_t in_flight(const struct run *run)
@@ -195,7 +202,7 @@ static int drive(struct run *run)
 	}
 	for (uint32_t c = 0; status == CTL_OK && c < load->clients; c++)
 		status = serve(run, c);
-	while (status == CTL_OK && in_flight(run)) {
+	while (status == CTL_OK && in_flight(run) && !ctl_interrupted()) {
 		if (poll(run->poll, load->clients, 1000) < 0 && !ctl_interrupted())
 			return ctl_error("poll failed");
 		for (uint32_t c = 0; status == CTL_OK && c < load->clients; c++)
