@@ -8,7 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "host/compile/execute.h"
+#include "host/compile/equalise.h"
+#include "host/compile/lower.h"
 #include "onnx.pb-c.h"
 
 #define NODES_MAX 12u
@@ -204,6 +205,37 @@ static uint8_t *cook(struct recipe *r, size_t *length)
 	return data;
 }
 
+/* The float network has run: quantise it, and run it in int8. */
+static int quantise(struct graph *g, struct execute *execute)
+{
+	struct compile_options options = {.percentile = 99.99};
+	struct evaluate *evaluate;
+	struct calibrate *c;
+	struct program *p;
+	uint8_t *pixels;
+	bool *wanted;
+	int err = lower_wanted(g, &wanted);
+
+	for (uint32_t i = 0; i < COMPILE_CHANNELS_MAX; i++)
+		options.scale[i] = 128;
+	if (!err)
+		err = calibrate_create(g, wanted, &c);
+	if (err)
+		return err;
+	calibrate_add(c, execute);
+	err = equalise_graph(g, c);
+	if (!err)
+		err = lower_graph(g, c, &options, &p);
+	if (!err)
+		err = arena_place(p);
+	if (!err)
+		err = evaluate_create(p, &evaluate);
+	if (err)
+		return err;
+	pixels = pool_alloc(g->pool, g->tensor[g->input].count, 1);
+	return pixels ? evaluate_run(evaluate, pixels, NULL, NULL) : 0;
+}
+
 static int compile(struct pool *pool, const uint8_t *data, size_t length)
 {
 	struct execute *execute;
@@ -224,7 +256,9 @@ static int compile(struct pool *pool, const uint8_t *data, size_t length)
 		    g->tensor[g->node[i].output[0]].count > MACS_MAX)
 			return 0;
 	x = pool_alloc(pool, g->tensor[g->input].count, sizeof(float));
-	return x ? execute_run(execute, x) : 0;
+	if (!x || execute_run(execute, x))
+		return 0;
+	return quantise(g, execute);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
