@@ -164,20 +164,20 @@ static int complete(struct run *run, uint32_t c, const struct facet_completion *
  * Processing sends what was submitted, and may receive more: only when it has brought nothing is
  * there nothing left that no poll would tell of.
  */
+/*
+ * Takes completions and sends what they gave rise to, until nothing is left: facet_process() may read
+ * a reply while it sends, and the descriptor says nothing of a completion that is already here.
+ */
 static int serve(struct run *run, uint32_t c)
 {
 	struct facet_completion done = {.size = sizeof(done)};
-	int status = CTL_OK;
-	bool more = true;
+	int status = CTL_OK, taken = 1;
 
-	while (status == CTL_OK && more) {
-		more = false;
+	while (status == CTL_OK && taken) {
 		if (facet_process(run->client[c]) != 0)
 			return ctl_error("%s", facet_error(run->client[c])->text);
-		while (status == CTL_OK && facet_next(run->client[c], &done) == 1) {
+		for (taken = 0; status == CTL_OK && facet_next(run->client[c], &done) == 1; taken++)
 			status = complete(run, c, &done);
-			more = true;
-		}
 	}
 	return status;
 }
