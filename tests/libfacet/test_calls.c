@@ -781,6 +781,7 @@ int main(void)
 	SRunner *sr = srunner_create(suite);
 	int failed;
 
+	tcase_set_timeout(tc, 5);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, search);
 	tcase_add_loop_test(tc, search_answers_that_do_not_fit, 1, 11);

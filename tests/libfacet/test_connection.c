@@ -625,6 +625,7 @@ int main(void)
 	SRunner *sr = srunner_create(suite);
 	int failed;
 
+	tcase_set_timeout(tc, 5);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, no_daemon);
 	tcase_add_test(tc, path_too_long);
