@@ -165,7 +165,7 @@ void lower_order_plain(uint32_t *order)
 uint32_t lower_shape(const struct graph *g, uint32_t tensor, const uint32_t *order, uint32_t *shape)
 {
 	const struct graph_tensor *t = &g->tensor[tensor];
-	uint32_t rank = 0, first = t->rank > 1 && t->dim[0] == 1;
+	uint32_t rank = 0, first = t->rank > 1 && t->dim[order[0]] == 1;
 
 	for (uint32_t i = first; i < t->rank; i++) {
 		uint32_t extent = (uint32_t)t->dim[order[i]];

@@ -505,6 +505,22 @@ static struct net detector(void)
 	return done(net, "box");
 }
 
+/* Along each axis, also the one that is always 1. */
+static struct net softmaxes(void)
+{
+	struct net net = net_create(13, 3, 5, 6);
+
+	conv_same(&net, "x", "a", 3, 4);
+	for (int axis = 0; axis < 4; axis++) {
+		char y[8];
+
+		sprintf(y, "s%d", axis);
+		node_int(net_node(&net, "Softmax", "a", y), "axis", axis);
+		net_output(&net, y);
+	}
+	return net;
+}
+
 /* ---- only in float ------------------------------------------------------------------------------------ */
 
 static struct net squeeze_excite(void)
@@ -557,6 +573,7 @@ const struct net_case net_cases[] = {
 	{"shuffle", shuffle, 38},
 	{"padded", padded, 47},
 	{"detector", detector, 56},
+	{"softmaxes", softmaxes, 40},
 	{"squeeze_excite", squeeze_excite, 0},
 	{"odd_moves", odd_moves, 0},
 };
