@@ -9,7 +9,7 @@
 #include "daemon/job/search.h"
 #include "daemon/net/rights.h"
 
-#define SEARCH_HITS_MAX (1u << 22) /* of one request: queries x k */
+#define SEARCH_HITS_MAX (1u << 20) /* of one request: queries x k */
 
 void search_clear(struct job *job)
 {

@@ -148,6 +148,28 @@ static void job_end(struct job *job)
 	job_drop(job);
 }
 
+static void fds_close(const int *fds, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		close(fds[i]);
+}
+
+/* What was asked for does not fit a frame: say so instead. */
+static void job_too_large(struct job *job)
+{
+	Facet__Wire__ServerFrame frame = FACET__WIRE__SERVER_FRAME__INIT;
+	Facet__Wire__Reply reply = FACET__WIRE__REPLY__INIT;
+	Facet__Wire__Error error = FACET__WIRE__ERROR__INIT;
+
+	error.code = FACET__WIRE__CODE__INVALID_ARGUMENT;
+	error.text = (char *)"the reply does not fit a frame; ask for less at once";
+	reply.id = job->request->id;
+	reply.error = &error;
+	frame.kind_case = FACET__WIRE__SERVER_FRAME__KIND_REPLY;
+	frame.reply = &reply;
+	conn_send(job->conn, &frame, NULL, 0);
+}
+
 void job_reply(struct job *job, Facet__Wire__Reply *reply, const int *fds, uint32_t count)
 {
 	Facet__Wire__ServerFrame frame = FACET__WIRE__SERVER_FRAME__INIT;
@@ -166,11 +188,10 @@ void job_reply(struct job *job, Facet__Wire__Reply *reply, const int *fds, uint3
 	frame.fds = count;
 	frame.kind_case = FACET__WIRE__SERVER_FRAME__KIND_REPLY;
 	frame.reply = reply;
-	if (job->conn)
-		conn_send(job->conn, &frame, fds, count);
-	else
-		for (uint32_t i = 0; i < count; i++)
-			close(fds[i]);
+	if (!job->conn)
+		fds_close(fds, count);
+	else if (conn_send(job->conn, &frame, fds, count))
+		job_too_large(job);
 	job_end(job);
 }
 

@@ -379,8 +379,8 @@ static int config_key(void *user, const char *section, const char *name, const c
 			return config_set(reader, &keys[i], value);
 	}
 	if (known)
-		return config_error(reader, "no key %.64s in [%.64s]; see facetd.conf.example", name,
-				    section);
+		return config_error(reader, "no key %.64s in [%.64s]; see facetd.conf.example",
+				    name, section);
 	return config_error(
 		reader,
 		"no section [%.64s]; there are [daemon], [limits], [device cpu], [tenant NAME]",

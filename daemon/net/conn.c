@@ -70,12 +70,15 @@ static void conn_watch(struct conn *conn)
 	conn->events = events;
 }
 
-void conn_send(struct conn *conn, const Facet__Wire__ServerFrame *frame, const int *fds,
-	       uint32_t count)
+int conn_send(struct conn *conn, const Facet__Wire__ServerFrame *frame, const int *fds,
+	      uint32_t count)
 {
 	uint64_t bound = conn->service->config->send_bytes * CONN_BURST;
+	int err = wire_queue(conn->wire, &frame->base, fds, count);
 
-	if (wire_queue(conn->wire, &frame->base, fds, count) < 0) {
+	if (err == -EMSGSIZE)
+		return err;
+	if (err < 0) {
 		conn_over(conn, DROP_STALLED);
 	} else if (wire_pending(conn->wire) > bound && wire_flush(conn->wire) >= 0 &&
 		   wire_pending(conn->wire) > bound) {
@@ -84,6 +87,7 @@ void conn_send(struct conn *conn, const Facet__Wire__ServerFrame *frame, const i
 	if (!conn->dirty)
 		conn->owner->dirty(conn->peer);
 	conn->dirty = true;
+	return 0;
 }
 
 static bool conn_fatal(struct conn *conn, enum metrics_drop cause, Facet__Wire__Code code,

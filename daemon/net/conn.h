@@ -43,9 +43,9 @@ bool conn_ready(struct conn *conn, uint32_t events);
 bool conn_flush(struct conn *conn);
 /* Once a second: has it greeted, does it read? False as above. */
 bool conn_check(struct conn *conn, uint64_t now_ns);
-/* A frame to the client; takes the descriptors. */
-void conn_send(struct conn *conn, const Facet__Wire__ServerFrame *frame, const int *fds,
-	       uint32_t count);
+/* A frame to the client; takes the descriptors. -EMSGSIZE: too large, nothing was sent. */
+int conn_send(struct conn *conn, const Facet__Wire__ServerFrame *frame, const int *fds,
+	      uint32_t count);
 void conn_attach(struct conn *conn, struct job *job);
 void conn_detach(struct conn *conn, struct job *job);
 

@@ -170,11 +170,13 @@ static const struct {
 
 START_TEST(test_garbage_is_refused)
 {
-	raw_open(&raw, &rig);
-	if (garbage[_i].hello)
-		raw_hello(&raw);
-	ck_assert(raw_bytes(&raw, garbage[_i].bytes, garbage[_i].length, NULL, 0));
-	expect_fatal(garbage[_i].word);
+	for (size_t i = 0; i < sizeof(garbage) / sizeof(garbage[0]); i++) {
+		raw_open(&raw, &rig);
+		if (garbage[i].hello)
+			raw_hello(&raw);
+		ck_assert(raw_bytes(&raw, garbage[i].bytes, garbage[i].length, NULL, 0));
+		expect_fatal(garbage[i].word);
+	}
 }
 END_TEST
 
@@ -240,7 +242,7 @@ static void echo_make(Facet__Wire__Request *request, Facet__Wire__Echo *echo, ui
 	request->echo = echo;
 }
 
-START_TEST(test_descriptors_that_nobody_counted)
+static void descriptors_that_nobody_counted_case(int which)
 {
 	Facet__Wire__ClientFrame frame = FACET__WIRE__CLIENT_FRAME__INIT;
 	Facet__Wire__Request request;
@@ -254,8 +256,8 @@ START_TEST(test_descriptors_that_nobody_counted)
 	frame.request = &request;
 	raw_open(&raw, &rig);
 	raw_hello(&raw);
-	frame.fds = _i == 0 ? 0 : _i == 1 ? 3 : 20;
-	ck_assert(raw_frame(&raw, &frame, fds, _i == 0 ? 2 : _i == 1 ? 2 : 20));
+	frame.fds = which == 0 ? 0 : which == 1 ? 3 : 20;
+	ck_assert(raw_frame(&raw, &frame, fds, which == 0 ? 2 : which == 1 ? 2 : 20));
 	for (;;) {
 		Facet__Wire__ServerFrame *answer = raw_next(&raw);
 
@@ -264,6 +266,12 @@ START_TEST(test_descriptors_that_nobody_counted)
 		facet__wire__server_frame__free_unpacked(answer, NULL);
 	}
 	raw_close(&raw);
+}
+
+START_TEST(test_descriptors_that_nobody_counted)
+{
+	for (int i = 0; i < 3; i++)
+		descriptors_that_nobody_counted_case(i);
 }
 END_TEST
 
@@ -308,13 +316,13 @@ static int bad_fd(int which)
 	}
 }
 
-START_TEST(test_memory_that_is_not_sealed)
+static void memory_that_is_not_sealed_case(int which)
 {
 	Facet__Wire__Bulk bulk = FACET__WIRE__BULK__INIT;
 	Facet__Wire__Request request;
 	Facet__Wire__Search search;
-	uint32_t count = _i == 3 ? 65536 / 4 / DIM : 1;
-	int fd = bad_fd(_i);
+	uint32_t count = which == 3 ? 65536 / 4 / DIM : 1;
+	int fd = bad_fd(which);
 
 	bulk.in_fd = true;
 	bulk.length = count * DIM * 4;
@@ -325,6 +333,12 @@ START_TEST(test_memory_that_is_not_sealed)
 	ck_assert_msg(strstr(rig_text, "the vectors") != NULL, "%s", rig_text);
 	close(fd);
 	raw_close(&raw);
+}
+
+START_TEST(test_memory_that_is_not_sealed)
+{
+	for (int i = 0; i < 7; i++)
+		memory_that_is_not_sealed_case(i);
 }
 END_TEST
 
@@ -379,12 +393,13 @@ static float numbers[4][DIM] = {
 	{-0.0f},
 };
 
-START_TEST(test_vectors_that_are_none)
+static void vectors_that_are_none_case(int which)
 {
 	Facet__Wire__Request request;
 	Facet__Wire__Search search;
 	Facet__Wire__Enrol enrol;
-	Facet__Wire__Probe *probe = probe_of(1, DIM, bulk_of(numbers[_i], sizeof(numbers[_i])));
+	Facet__Wire__Probe *probe =
+		probe_of(1, DIM, bulk_of(numbers[which], sizeof(numbers[which])));
 
 	raw_open(&raw, &rig);
 	raw_hello(&raw);
@@ -393,6 +408,12 @@ START_TEST(test_vectors_that_are_none)
 	enrol_make(&request, &enrol, probe);
 	ck_assert_int_eq(raw_code(&raw, &request, NULL, 0), FACET__WIRE__CODE__INVALID_ARGUMENT);
 	raw_close(&raw);
+}
+
+START_TEST(test_vectors_that_are_none)
+{
+	for (int i = 0; i < 4; i++)
+		vectors_that_are_none_case(i);
 }
 END_TEST
 
@@ -673,7 +694,10 @@ START_TEST(test_memory_does_not_grow)
 		if (round == 100)
 			before = rig_resident_kib(&rig);
 	}
+	(void)before;
+#ifndef __SANITIZE_ADDRESS__ /* which keeps freed memory for a while */
 	ck_assert_int_le(rig_resident_kib(&rig) - before, 2048);
+#endif
 }
 END_TEST
 
@@ -708,15 +732,14 @@ int main(void)
 
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_set_timeout(tcase, 40);
-	tcase_add_loop_test(tcase, test_garbage_is_refused, 0,
-			    (int)(sizeof(garbage) / sizeof(garbage[0])));
+	tcase_add_test(tcase, test_garbage_is_refused);
 	tcase_add_test(tcase, test_a_request_of_no_known_kind);
 	tcase_add_test(tcase, test_truncated_frames_at_every_byte);
 	tcase_add_test(tcase, test_noise);
-	tcase_add_loop_test(tcase, test_descriptors_that_nobody_counted, 0, 3);
-	tcase_add_loop_test(tcase, test_memory_that_is_not_sealed, 0, 7);
+	tcase_add_test(tcase, test_descriptors_that_nobody_counted);
+	tcase_add_test(tcase, test_memory_that_is_not_sealed);
 	tcase_add_test(tcase, test_ranges_of_memory);
-	tcase_add_loop_test(tcase, test_vectors_that_are_none, 0, 4);
+	tcase_add_test(tcase, test_vectors_that_are_none);
 	tcase_add_test(tcase, test_parameters_of_a_search);
 	tcase_add_test(tcase, test_parameters_of_an_enrol);
 	tcase_add_test(tcase, test_shapes_of_raw_kernels);
