@@ -19,7 +19,7 @@ make -s --no-print-directory BUILD="$build" DESTDIR="$folder" PREFIX=/usr instal
 usr=$folder/usr
 for file in bin/facetctl sbin/facetd libexec/facet/facet-gallery-check lib/libfacet.so.0 lib/libfacet-face.so.0 \
 	include/facet/facet.h include/facet/face.h lib/pkgconfig/facet.pc share/man/man1/facetctl.1 \
-	share/man/man3/libfacet.3 share/man/man8/facetd.8 lib/systemd/system/facetd.service; do
+	share/man/man3/libfacet.3 share/man/man5/facetd.conf.5 share/man/man8/facetd.8 share/doc/facet/facetd.conf.example lib/systemd/system/facetd.service; do
 	[[ -e $usr/$file ]] || fail "$file is not installed"
 done
 grep -rl '@PREFIX@\|@VERSION@' "$usr/lib" && fail "a place was not filled in"
