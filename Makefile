@@ -249,6 +249,7 @@ install: all
 		install -m 755 $(BUILD)/$$l.so $(DESTDIR)$(PREFIX)/lib/$$l.so.0 && \
 		ln -sf $$l.so.0 $(DESTDIR)$(PREFIX)/lib/$$l.so; done
 	install -m 644 host/libfacet/facet.h host/face/face.h $(DESTDIR)$(PREFIX)/include/facet/
+	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' host/face/facet-face.pc.in >$(DESTDIR)$(PREFIX)/lib/pkgconfig/facet-face.pc
 	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' host/libfacet/facet.pc.in >$(DESTDIR)$(PREFIX)/lib/pkgconfig/facet.pc
 	for u in daemon/systemd/*; do \
 		sed 's|@PREFIX@|$(PREFIX)|' $$u >$(DESTDIR)$(PREFIX)/lib/systemd/system/$$(basename $$u); done
