@@ -80,10 +80,11 @@ static int check_options(struct job *job)
 
 	o->samples_max = o->samples_max ? o->samples_max : SAMPLES_DEFAULT;
 	o->percentile = o->percentile != 0 ? o->percentile : COMPILE_PERCENTILE;
-	for (uint32_t c = 0; o->scale[0] == 0 && c < COMPILE_CHANNELS_MAX; c++)
-		o->mean[c] = 127;
-	for (uint32_t c = COMPILE_CHANNELS_MAX; o->scale[0] == 0 && c-- > 0;)
-		o->scale[c] = 128;
+	if (o->scale[0] == 0)
+		for (uint32_t c = 0; c < COMPILE_CHANNELS_MAX; c++) {
+			o->mean[c] = 127;
+			o->scale[c] = 128;
+		}
 	if (o->samples_max > COMPILE_SAMPLES_MAX)
 		return pool_error(job->pool, -EINVAL, "at most %u calibration samples are taken",
 				  COMPILE_SAMPLES_MAX);
