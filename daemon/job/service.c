@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +29,23 @@ static uint64_t service_clock(void *user)
 	return service_now();
 }
 
+/* Where the pool is pinned, its processors need not be those this thread was started on. */
+static int device_open_pinned(const struct device_config *config, struct device **device)
+{
+	cpu_set_t own, all;
+	bool widen = config->pin && sched_getaffinity(0, sizeof(own), &own) == 0;
+	int err;
+
+	if (widen) {
+		memset(&all, 0xff, sizeof(all));
+		sched_setaffinity(0, sizeof(all), &all);
+	}
+	err = device_open("cpu", config, device);
+	if (widen)
+		sched_setaffinity(0, sizeof(own), &own);
+	return err;
+}
+
 static int service_device(struct service *service, char text[CONFIG_TEXT])
 {
 	const struct config *c = service->config;
@@ -37,7 +55,7 @@ static int service_device(struct service *service, char text[CONFIG_TEXT])
 		.pin = c->pin,
 		.isa = c->isa,
 	};
-	int err = device_open("cpu", &config, &service->device);
+	int err = device_open_pinned(&config, &service->device);
 
 	if (err) {
 		snprintf(text, CONFIG_TEXT,
