@@ -166,6 +166,23 @@ static const float *real_sample(struct job *job, uint32_t index)
 
 /* ---- the passes --------------------------------------------------------------------------------------- */
 
+static int check_finite(struct job *job)
+{
+	for (uint32_t k = 0; k < job->g->outputs; k++) {
+		const struct graph_tensor *t = &job->g->tensor[job->g->output[k]];
+		const float *v = execute_values(job->execute, job->g->output[k]);
+
+		for (size_t i = 0; i < t->count; i++)
+			if (!isfinite(v[i]))
+				return pool_error(
+					job->pool, -EINVAL,
+					"the float network's output '%s' is not finite: its "
+					"weights are damaged",
+					t->name);
+	}
+	return 0;
+}
+
 static int calibrate(struct job *job, const char *what, const bool *wanted, uint32_t samples,
 		     struct calibrate **c)
 {
@@ -173,6 +190,8 @@ static int calibrate(struct job *job, const char *what, const bool *wanted, uint
 
 	for (uint32_t i = 0; i < samples && !err; i++) {
 		err = execute_run(job->execute, real_sample(job, i));
+		if (!err)
+			err = check_finite(job);
 		if (err)
 			return err;
 		calibrate_add(*c, job->execute);

@@ -194,7 +194,8 @@ static void quantise_row(struct lower *l, struct product *p, uint32_t r, const d
 		bias -= rounding_error(p, r, step, mean, first);
 	if (p->n->input[0] == l->g->input)
 		bias -= image_error(l, p, r, first);
-	folded = (int64_t)rint(bias / unit) - p->x.z * sum;
+	/* Damaged weights may be anything: what is past the bound stays past it. */
+	folded = (int64_t)fmin(fmax(rint(bias / unit), -0x1p40), 0x1p40) - p->x.z * sum;
 	folded = folded > OP_BIAS_MAX ? OP_BIAS_MAX : folded < -OP_BIAS_MAX ? -OP_BIAS_MAX : folded;
 	p->qbias[r] = (int32_t)folded;
 	p->pos[r] = legal_scale(unit / out);
