@@ -82,43 +82,82 @@ void handle_subject_list(struct job *job)
 }
 
 /* ---- show ------------------------------------------------------------------------------------ */
-static void subject_shown(struct job *job)
+/* Pages are read to the end for the count; the first one's templates are shown. */
+struct subject_pages {
+	Facet__Wire__TemplateInfo *items[PAGE_MAX];
+	size_t shown;
+	uint32_t templates;
+};
+
+static Facet__Wire__TemplateInfo *template_item(struct job *job,
+						const struct gallery_record *record)
+{
+	Facet__Wire__TemplateInfo *item = job_need(job, sizeof(*item) + sizeof(record->source));
+
+	if (!item)
+		return NULL;
+	facet__wire__template_info__init(item);
+	item->id = record->id;
+	item->tags = record->tags;
+	item->epoch = record->epoch;
+	item->source = memcpy(item + 1, record->source, sizeof(record->source));
+	return item;
+}
+
+static void subject_reply(struct job *job, struct subject_pages *pages)
 {
 	const Facet__Wire__SubjectShow *m = job->body;
-	const struct gallery_request *gr = &job->gr;
 	Facet__Wire__SubjectInfo info = FACET__WIRE__SUBJECT_INFO__INIT;
 	Facet__Wire__Reply reply = FACET__WIRE__REPLY__INIT;
-	uint32_t count = gr->record_count < PAGE_MAX ? gr->record_count : PAGE_MAX;
-	Facet__Wire__TemplateInfo *items = job_need(job, count * sizeof(*items) + 1);
 
-	if (!items)
-		return;
-	info.items = job_need(job, count * sizeof(*info.items) + 1);
-	if (!info.items)
-		return;
-	for (uint32_t i = 0; i < count; i++) {
-		facet__wire__template_info__init(&items[i]);
-		items[i].id = gr->records[i].id;
-		items[i].tags = gr->records[i].tags;
-		items[i].epoch = gr->records[i].epoch;
-		items[i].source = gr->records[i].source;
-		info.items[i] = &items[i];
-	}
-	info.n_items = count;
+	info.items = pages->items;
+	info.n_items = pages->shown;
 	info.subject = m->subject;
-	info.templates = gr->record_count;
+	info.templates = pages->templates;
 	reply.body_case = FACET__WIRE__REPLY__BODY_SUBJECT_SHOW;
 	reply.subject_show = &info;
 	job_reply(job, &reply, NULL, 0);
 }
 
+static void subject_shown(struct job *job)
+{
+	struct subject_pages *pages = job->user;
+	struct gallery_request *gr = &job->gr;
+	uint64_t cursor = gr->cursor;
+
+	for (uint32_t i = 0; i < gr->record_count && pages->shown < PAGE_MAX; i++) {
+		pages->items[pages->shown] = template_item(job, &gr->records[i]);
+		if (!pages->items[pages->shown++])
+			return;
+	}
+	pages->templates += gr->record_count;
+	if (!gr->more) {
+		subject_reply(job, pages);
+		return;
+	}
+	if (job->cancelled) {
+		job_fail_errno(job, job->cancelled, NULL);
+		return;
+	}
+	gallery_request_clear(gr);
+	gr->cursor = cursor;
+	gr->record_count = 0;
+	gr->more = false;
+	job_gallery(job, subject_shown);
+}
+
 void handle_subject_show(struct job *job)
 {
 	const Facet__Wire__SubjectShow *m = job->body;
+	struct subject_pages *pages = job_need(job, sizeof(*pages));
 
+	if (!pages)
+		return;
 	memset(&job->gr, 0, sizeof(job->gr));
 	if (subject_name(job, m->subject))
 		return;
+	memset(pages, 0, sizeof(*pages));
+	job->user = pages;
 	job->gr.limit = PAGE_MAX;
 	subject_request(job, GALLERY_SUBJECT, subject_shown);
 }

@@ -146,11 +146,33 @@ static void exported_mark(bool *present)
 	}
 }
 
+static uint32_t subject_templates(void)
+{
+	Facet__Wire__Request request = FACET__WIRE__REQUEST__INIT;
+	Facet__Wire__SubjectShow show = FACET__WIRE__SUBJECT_SHOW__INIT;
+	Facet__Wire__ServerFrame *frame;
+	uint32_t templates;
+
+	show.gallery = gallery;
+	show.subject = subject;
+	request.body_case = FACET__WIRE__REQUEST__BODY_SUBJECT_SHOW;
+	request.subject_show = &show;
+	ck_assert(raw_request(&raw, &request, NULL, 0));
+	frame = raw_next(&raw);
+	ck_assert_ptr_nonnull(frame);
+	ck_assert_msg(!frame->reply->error, "%s", frame->reply->error->text);
+	templates = frame->reply->subject_show->templates;
+	ck_assert_uint_eq(frame->reply->subject_show->n_items, templates < 256 ? templates : 256);
+	facet__wire__server_frame__free_unpacked(frame, NULL);
+	return templates;
+}
+
 START_TEST(test_killed_under_load_it_has_what_it_acknowledged)
 {
 	static bool acknowledged[ROUNDS], present[BATCH * ROUNDS + 1];
 	unsigned seed = 21 + (unsigned)_i, answers = 0;
 	unsigned until = 5 + 17 * (unsigned)_i;
+	uint32_t there = 0;
 	uint64_t sent = 0;
 
 	rig_make(&rig, "[device cpu]\nthreads = 1\n");
@@ -176,6 +198,9 @@ START_TEST(test_killed_under_load_it_has_what_it_acknowledged)
 		if (acknowledged[i / BATCH])
 			ck_assert_msg(present[i + 1], "seed %d: acknowledged template %u is lost",
 				      21 + _i, i + 1);
+	for (unsigned i = 0; i <= ROUNDS * BATCH; i++)
+		there += present[i];
+	ck_assert_uint_eq(subject_templates(), there);
 	/* A batch is whole or not there. */
 	for (unsigned i = 0; i < ROUNDS; i++)
 		for (unsigned j = 1; j < BATCH; j++)
