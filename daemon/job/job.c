@@ -170,9 +170,10 @@ static void job_too_large(struct job *job)
 	conn_send(job->conn, &frame, NULL, 0);
 }
 
-void job_reply(struct job *job, Facet__Wire__Reply *reply, const int *fds, uint32_t count)
+void job_reply(struct job *job, const Facet__Wire__Reply *reply, const int *fds, uint32_t count)
 {
 	Facet__Wire__ServerFrame frame = FACET__WIRE__SERVER_FRAME__INIT;
+	Facet__Wire__Reply full = *reply;
 	Facet__Wire__Timing timing = FACET__WIRE__TIMING__INIT;
 	Facet__Wire__Code code = reply->error ? reply->error->code : FACET__WIRE__CODE__OK;
 
@@ -181,13 +182,13 @@ void job_reply(struct job *job, Facet__Wire__Reply *reply, const int *fds, uint3
 	timing.total_ns = service_now() - job->arrived_ns;
 	if (job->device_ns)
 		timing.device = job->service->caps.name;
-	reply->id = job->request->id;
-	reply->timing = &timing;
+	full.id = job->request->id;
+	full.timing = &timing;
 	job_count(job, code, timing.total_ns);
 	job_log(job, code, timing.total_ns, reply->error ? reply->error->text : "");
 	frame.fds = count;
 	frame.kind_case = FACET__WIRE__SERVER_FRAME__KIND_REPLY;
-	frame.reply = reply;
+	frame.reply = &full;
 	if (!job->conn)
 		fds_close(fds, count);
 	else if (conn_send(job->conn, &frame, fds, count))

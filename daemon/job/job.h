@@ -126,8 +126,8 @@ void job_errand(struct job *job, job_step work, job_step step);
 void job_gallery(struct job *job, job_step step);
 
 /* ---- the end --------------------------------------------------------------------------------- */
-/* Fills id and timing, sends it, ends the job. Takes the descriptors. */
-void job_reply(struct job *job, Facet__Wire__Reply *reply, const int *fds, uint32_t count);
+/* Sends it with id and timing, ends the job. Takes the descriptors. */
+void job_reply(struct job *job, const Facet__Wire__Reply *reply, const int *fds, uint32_t count);
 __attribute__((format(printf, 3, 4))) int job_fail(struct job *job, Facet__Wire__Code code,
 						   const char *format, ...);
 /* As job_fail() with OVERLOADED or UNAVAILABLE and when to come back. */
