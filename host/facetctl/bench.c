@@ -8,6 +8,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,6 +37,7 @@ struct input {
 	uint32_t clients[16], client_counts;
 	double seconds;
 	bool floor;
+	int floor_processor;
 };
 
 static void parse_clients(struct input *in, char *arg, struct argp_state *state)
@@ -85,6 +87,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case KEY_FLOOR:
 		in->floor = true;
+		in->floor_processor =
+			arg ? (int)ctl_count(state, "--floor", arg, 0, CPU_SETSIZE - 1) : -1;
 		return 0;
 	case 'k':
 		in->k = (uint32_t)ctl_count(state, "-k", arg, 1, 1024);
@@ -276,7 +280,7 @@ static int floor_row(struct ctl *ctl, struct input *in, uint32_t depth)
 	struct floor_result r;
 	struct json_object *row;
 
-	if (floor_run(depth, in->seconds, &r) != 0)
+	if (floor_run(depth, in->seconds, in->floor_processor, &r) != 0)
 		return ctl_error("the bare floor cannot be measured here");
 	row = output_row_new();
 	output_text(row, "bench", "bare floor");
@@ -489,7 +493,8 @@ int cmd_bench(struct ctl *ctl, int argc, char **argv)
 		{"model", KEY_MODEL, "NAME", 0, "model: which", 0},
 		{"shape", KEY_SHAPE, "S", 0, "gemm: MxNxK; conv: HxCxOCxK", 0},
 		{"seconds", KEY_SECONDS, "S", 0, "of each measurement (3)", 0},
-		{"floor", KEY_FLOOR, NULL, 0, "echo: beside two bare threads and a socket", 0},
+		{"floor", KEY_FLOOR, "CPU", OPTION_ARG_OPTIONAL,
+		 "echo: beside two bare threads and a socket (the worker on that processor)", 0},
 		{0},
 	};
 	static const struct argp argp = {options,

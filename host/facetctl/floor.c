@@ -5,6 +5,7 @@
 #include <linux/futex.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +28,7 @@ struct message {
 };
 
 struct floor {
-	int socket, event;
+	int socket, event, processor;
 	_Atomic uint32_t to_worker, worked; /* messages handed over, and done */
 	_Atomic uint32_t sleeping;
 	struct message ring[RING];
@@ -42,7 +43,13 @@ static void *worker(void *context)
 {
 	struct floor *f = context;
 	uint32_t done = 0;
+	cpu_set_t set;
 
+	if (f->processor >= 0) {
+		CPU_ZERO(&set);
+		CPU_SET((size_t)f->processor, &set);
+		pthread_setaffinity_np(pthread_self(), sizeof(set), &set);
+	}
 	for (;;) {
 		uint32_t have = atomic_load(&f->to_worker);
 
@@ -97,7 +104,7 @@ static int reply(struct floor *f, uint32_t *sent)
 }
 
 /* The child: the control thread. Ends when the socket does. */
-static void serve(int socket)
+static void serve(int socket, int processor)
 {
 	struct floor *f = calloc(1, sizeof(*f));
 	int epoll = epoll_create1(0);
@@ -110,6 +117,7 @@ static void serve(int socket)
 	if (!alive)
 		return;
 	f->socket = socket;
+	f->processor = processor;
 	f->event = eventfd(0, EFD_NONBLOCK);
 	epoll_ctl(epoll, EPOLL_CTL_ADD, socket,
 		  &(struct epoll_event){.events = EPOLLIN, .data.fd = socket});
@@ -196,7 +204,7 @@ static int by_value(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-int floor_run(uint32_t depth, double seconds, struct floor_result *result)
+int floor_run(uint32_t depth, double seconds, int processor, struct floor_result *result)
 {
 	struct client c = {.depth = depth};
 	int pair[2], error = 0;
@@ -209,7 +217,7 @@ int floor_run(uint32_t depth, double seconds, struct floor_result *result)
 	if (child == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		close(pair[0]);
-		serve(pair[1]);
+		serve(pair[1], processor);
 		_exit(0);
 	}
 	close(pair[1]);

@@ -14,7 +14,8 @@ struct floor_result {
 	double per_second, p50_us, p99_us;
 };
 
-/* depth messages in flight for that long. 0 or a negative errno. */
-int floor_run(uint32_t depth, double seconds, struct floor_result *result);
+/* depth messages in flight for that long; the worker on that processor, -1: wherever the process may
+ * run. 0 or a negative errno. */
+int floor_run(uint32_t depth, double seconds, int processor, struct floor_result *result);
 
 #endif
