@@ -140,7 +140,10 @@ static int subject_records(struct gallery *gallery, struct gallery_request *requ
 			break;
 		}
 		err = store_get(view, &seq, false, &record);
-		if (err && err != -ENOENT) /* absent: deleted a moment ago */
+		/* Deleted a moment ago: absent, or seq is by now the link of a list. */
+		if (!err && record.id != gallery->rows.view.id[row])
+			err = -ENOENT;
+		if (err && err != -ENOENT)
 			return bad_store(request, err);
 		request->cursor++;
 		if (!err)

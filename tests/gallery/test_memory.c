@@ -367,6 +367,38 @@ START_TEST(names_are_kept_compactly)
 }
 END_TEST
 
+START_TEST(a_subject_page_beside_a_delete)
+{
+	struct gallery *g = f.gallery;
+	struct gallery_request delete = {.kind = GALLERY_DELETE_SUBJECT, .subject = "a"};
+	struct gallery_request page = {.kind = GALLERY_SUBJECT, .subject = "a", .limit = 20};
+	struct fixture_wait *wait = fixture_wait_new();
+	struct gallery_snapshot held;
+	struct gallery_status status;
+
+	for (uint32_t i = 0; i < 20; i++) { /* row i has sequence i + 1 */
+		uint64_t id = 0;
+
+		ck_assert_int_eq(fixture_enrol(&f, i % 2 ? "b" : "a", vectors, 1, &id), 0);
+	}
+	ck_assert_int_eq(gallery_snapshot(g, &held), 0);
+	fixture_submit(&f, &delete, wait);
+	do
+		gallery_status(g, &status);
+	while (status.templates != 10);
+	/* A page that took its snapshot just before the delete: the rows are in a list by now. */
+	snapshots_publish(&g->snapshots, held.epoch, held.row_count);
+	ck_assert_int_eq(fixture_run(&f, &page), 0);
+	for (uint32_t i = 0; i < page.record_count; i++)
+		ck_assert_str_eq(page.records[i].subject, "a");
+	gallery_request_clear(&page);
+	snapshots_publish(&g->snapshots, held.epoch + 1, held.row_count);
+	gallery_release(g, &held);
+	fixture_wait(wait, 1);
+	fixture_wait_free(wait);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("gallery memory");
@@ -377,6 +409,7 @@ static Suite *suite(void)
 	tcase_add_test(t, index_against_a_plain_array);
 	tcase_add_test(t, a_snapshot_sees_its_time);
 	tcase_add_test(t, a_delete_waits_for_those_who_see_it);
+	tcase_add_test(t, a_subject_page_beside_a_delete);
 	tcase_add_test(t, slots_rest_while_a_search_runs);
 	tcase_add_test(t, wiped_slots_rest);
 	tcase_add_test(t, no_slot_is_used_under_an_old_snapshot);
