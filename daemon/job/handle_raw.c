@@ -197,6 +197,7 @@ static void raw_start(struct job *job, struct raw_job *raw, const struct raw_bul
 	const void *w = NULL;
 	const void *bias = NULL;
 	const void *residual = NULL;
+	void *y;
 
 	if (raw_bound(job, raw) || job_bulk(job, bulks->x, raw->x_bytes, 1, "the input", &x) ||
 	    job_bulk(job, bulks->w, raw->w_bytes, 1, "the weights", &w))
@@ -213,9 +214,10 @@ static void raw_start(struct job *job, struct raw_job *raw, const struct raw_bul
 			return;
 		memset((void *)bias, 0, (size_t)bulks->channels * 4);
 	}
-	raw->y = job_need(job, raw->y_bytes);
-	if (!raw->y)
+	y = job_need(job, raw->y_bytes);
+	if (!y)
 		return;
+	raw->y = y;
 	raw->x = x;
 	raw->w = w;
 	raw->bias = bias;
@@ -248,12 +250,12 @@ void handle_gemm(struct job *job)
 	if (!raw)
 		return;
 	p = &raw->command.gemm;
-	if ((unsigned)m->out > OP_OUT_S32 ||
-	    raw_scales(job, m->q, m->n <= OP_DIM_MAX ? m->n : 0, (enum op_out)m->out, &p->q)) {
-		if ((unsigned)m->out > OP_OUT_S32)
-			job_fail_errno(job, -EINVAL, "out is none of S8, F32, S32");
+	if ((unsigned)m->out > OP_OUT_S32) {
+		job_fail_errno(job, -EINVAL, "out is none of S8, F32, S32");
 		return;
 	}
+	if (raw_scales(job, m->q, m->n <= OP_DIM_MAX ? m->n : 0, (enum op_out)m->out, &p->q))
+		return;
 	p->m = m->m;
 	p->n = m->n;
 	p->k = m->k;

@@ -144,6 +144,7 @@ static void search_rerank(struct job *job)
 {
 	struct job_search *s = &job->search;
 	struct job_query *q;
+	double *scores;
 
 	while (s->reranked < s->count && !s->queries[s->reranked].hit_count)
 		s->reranked++;
@@ -156,9 +157,10 @@ static void search_rerank(struct job *job)
 		return;
 	}
 	q = &s->queries[s->reranked];
-	q->scores = job_need(job, q->hit_count * sizeof(*q->scores));
-	if (!q->scores)
+	scores = job_need(job, q->hit_count * sizeof(*scores));
+	if (!scores)
 		return;
+	q->scores = scores;
 	memset(&job->gr, 0, sizeof(job->gr));
 	job->gr.kind = GALLERY_RERANK;
 	job->gr.count = q->hit_count;
@@ -175,10 +177,11 @@ static void search_ran(struct job *job)
 
 	for (uint32_t i = 0; i < s->count; i++) {
 		struct job_query *q = &s->queries[i];
+		struct search_hit *hits = job_need(job, s->list_k * sizeof(*hits));
 
-		q->hits = job_need(job, s->list_k * sizeof(*q->hits));
-		if (!q->hits)
+		if (!hits)
 			return;
+		q->hits = hits;
 		q->hit_count = search_list_sorted(q->list, q->hits);
 	}
 	if (m->rerank)

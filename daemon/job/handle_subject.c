@@ -126,9 +126,11 @@ static void subject_shown(struct job *job)
 	uint64_t cursor = gr->cursor;
 
 	for (uint32_t i = 0; i < gr->record_count && pages->shown < PAGE_MAX; i++) {
-		pages->items[pages->shown] = template_item(job, &gr->records[i]);
-		if (!pages->items[pages->shown++])
+		Facet__Wire__TemplateInfo *item = template_item(job, &gr->records[i]);
+
+		if (!item)
 			return;
+		pages->items[pages->shown++] = item;
 	}
 	pages->templates += gr->record_count;
 	if (!gr->more) {

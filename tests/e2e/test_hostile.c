@@ -557,6 +557,28 @@ START_TEST(test_shapes_of_raw_kernels)
 }
 END_TEST
 
+/* A frame this large gives its memory back the moment its job ends. */
+START_TEST(test_large_frames_that_are_refused)
+{
+	static uint8_t operand[64 * 1024];
+	Facet__Wire__Request request = FACET__WIRE__REQUEST__INIT;
+	Facet__Wire__Gemm gemm = FACET__WIRE__GEMM__INIT;
+
+	gemm.m = gemm.n = 2048;
+	gemm.k = 32;
+	gemm.a = gemm.b = bulk_of(operand, sizeof(operand));
+	request.body_case = FACET__WIRE__REQUEST__BODY_GEMM;
+	request.gemm = &gemm;
+	raw_open(&raw, &rig);
+	raw_hello(&raw);
+	gemm.out = FACET__WIRE__OUT__OUT_S8; /* without the scales it needs */
+	ck_assert_int_eq(raw_code(&raw, &request, NULL, 0), FACET__WIRE__CODE__INVALID_ARGUMENT);
+	gemm.out = FACET__WIRE__OUT__OUT_S32; /* 16 MiB, over mapped_bytes */
+	ck_assert_int_eq(raw_code(&raw, &request, NULL, 0), FACET__WIRE__CODE__OVERLOADED);
+	raw_close(&raw);
+}
+END_TEST
+
 START_TEST(test_a_model_that_is_none)
 {
 	Facet__Wire__Request request = FACET__WIRE__REQUEST__INIT;
@@ -743,6 +765,7 @@ int main(void)
 	tcase_add_test(tcase, test_parameters_of_a_search);
 	tcase_add_test(tcase, test_parameters_of_an_enrol);
 	tcase_add_test(tcase, test_shapes_of_raw_kernels);
+	tcase_add_test(tcase, test_large_frames_that_are_refused);
 	tcase_add_test(tcase, test_a_model_that_is_none);
 	tcase_add_test(tcase, test_a_client_that_does_not_read);
 	tcase_add_test(tcase, test_a_flood);
