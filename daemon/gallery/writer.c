@@ -162,8 +162,34 @@ static bool refuse(struct gallery *gallery, struct gallery_request *request)
 	return false;
 }
 
-/* The request joins the group, or is finished: refused, replayed or without effect. */
-static void add(struct gallery *gallery, struct gallery_request *request)
+static void acknowledge_later(struct gallery *gallery, struct gallery_request *request)
+{
+	request->next = NULL;
+	*gallery->unacknowledged_last = request;
+	gallery->unacknowledged_last = &request->next;
+}
+
+/*
+ * Without a part in the commit: refused, replayed or a dry run. That templates are gone is not said
+ * before nobody sees them any more, whoever deleted them.
+ */
+static void finish_apart(struct gallery *gallery, struct gallery_request *request)
+{
+	bool gone = request->error == -ENOENT || request->replayed;
+
+	if (!request->replayed)
+		request->epoch = gallery->store->state.epoch;
+	if (gone && request->kind != GALLERY_ENROL)
+		acknowledge_later(gallery, request);
+	else
+		finish(request);
+}
+
+/*
+ * The request joins the group, or is finished. False: it is neither, since what speaks against it
+ * may be what the group is about to do; it is judged again when that is done, or has failed.
+ */
+static bool add(struct gallery *gallery, struct gallery_request *request)
 {
 	struct group *group = gallery->group;
 	struct store_answer *answer = &group->answers[group->request_count];
@@ -178,13 +204,15 @@ static void add(struct gallery *gallery, struct gallery_request *request)
 	    refuse(gallery, request) || ops->prepare(gallery, request, answer) ||
 	    request->dry_run) {
 		free(answer->runs);
-		if (!request->error && !request->replayed)
-			request->epoch = gallery->store->state.epoch;
-		finish(request);
-		return;
+		if ((request->error == -ENOENT || request->error == -EEXIST) &&
+		    group->request_count)
+			return false;
+		finish_apart(gallery, request);
+		return true;
 	}
 	request->epoch = answer->epoch = group->txn.state.epoch;
 	group->requests[group->request_count++] = request;
+	return true;
 }
 
 static bool joins(const struct group *group, const struct gallery_request *request,
@@ -281,13 +309,6 @@ static void group_failed(struct gallery *gallery, const struct group_ops *ops, i
 	}
 }
 
-static void acknowledge_later(struct gallery *gallery, struct gallery_request *request)
-{
-	request->next = NULL;
-	*gallery->unacknowledged_last = request;
-	gallery->unacknowledged_last = &request->next;
-}
-
 static void group_done(struct gallery *gallery, const struct group_ops *ops)
 {
 	struct group *group = gallery->group;
@@ -350,10 +371,11 @@ static struct gallery_request *run_group(struct gallery *gallery, struct gallery
 	}
 	group->txn.state.epoch++;
 	while (list && joins(group, list, ops)) {
-		struct gallery_request *request = list;
+		struct gallery_request *next = list->next;
 
-		list = list->next;
-		add(gallery, request);
+		if (!add(gallery, list))
+			break;
+		list = next;
 	}
 	commit_group(gallery, ops);
 	return list;

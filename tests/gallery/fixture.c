@@ -137,6 +137,16 @@ void fixture_wait(struct fixture_wait *wait, uint32_t count)
 	pthread_mutex_unlock(&wait->lock);
 }
 
+bool fixture_wait_over(struct fixture_wait *wait)
+{
+	bool over;
+
+	pthread_mutex_lock(&wait->lock);
+	over = wait->done != 0;
+	pthread_mutex_unlock(&wait->lock);
+	return over;
+}
+
 void fixture_wait_free(struct fixture_wait *wait)
 {
 	pthread_mutex_destroy(&wait->lock);

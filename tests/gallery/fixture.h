@@ -34,6 +34,7 @@ struct fixture_wait *fixture_wait_new(void);
 void fixture_submit(struct fixture *fixture, struct gallery_request *request,
 		    struct fixture_wait *wait);
 void fixture_wait(struct fixture_wait *wait, uint32_t count); /* until so many were done */
+bool fixture_wait_over(struct fixture_wait *wait);	      /* one was done */
 void fixture_wait_free(struct fixture_wait *wait);
 
 /* Enrols count vectors of seed under one subject; ids in and out (0: number it). */

@@ -399,6 +399,37 @@ START_TEST(a_subject_page_beside_a_delete)
 }
 END_TEST
 
+/* A delete again, by its key or by its id, says no sooner that the template is gone. */
+START_TEST(a_repeated_delete_waits_as_well)
+{
+	uint64_t ids[2] = {0};
+	struct gallery_request request[3] = {0};
+	struct fixture_wait *wait[3];
+	struct gallery_snapshot held;
+
+	ck_assert_int_eq(fixture_enrol(&f, "s", vectors, 2, ids), 0);
+	ck_assert_int_eq(gallery_snapshot(f.gallery, &held), 0);
+	for (int i = 0; i < 3; i++) {
+		wait[i] = fixture_wait_new();
+		request[i].kind = GALLERY_DELETE_TEMPLATES;
+		request[i].count = 1;
+		request[i].ids = ids;
+		request[i].has_key = i < 2;
+		fixture_submit(&f, &request[i], wait[i]);
+	}
+	usleep(100000);
+	for (int i = 0; i < 3; i++)
+		ck_assert(!fixture_wait_over(wait[i]));
+	gallery_release(f.gallery, &held);
+	for (int i = 0; i < 3; i++) {
+		fixture_wait(wait[i], 1);
+		ck_assert_int_eq(request[i].error, i < 2 ? 0 : -ENOENT);
+		ck_assert_int_eq(request[i].replayed, i == 1);
+		fixture_wait_free(wait[i]);
+	}
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("gallery memory");
@@ -410,6 +441,7 @@ static Suite *suite(void)
 	tcase_add_test(t, a_snapshot_sees_its_time);
 	tcase_add_test(t, a_delete_waits_for_those_who_see_it);
 	tcase_add_test(t, a_subject_page_beside_a_delete);
+	tcase_add_test(t, a_repeated_delete_waits_as_well);
 	tcase_add_test(t, slots_rest_while_a_search_runs);
 	tcase_add_test(t, wiped_slots_rest);
 	tcase_add_test(t, no_slot_is_used_under_an_old_snapshot);
