@@ -23,6 +23,7 @@ struct sched {
 	struct pass *passes; /* with slices to come, oldest last */
 	struct pass *free_passes;
 	struct slice *slices, *free_slices;
+	struct sched_job *ended; /* not yet told */
 	uint32_t waiting, running;
 	uint64_t vclock;
 	uint64_t deadline_min;	/* no waiting job has an earlier one; 0: none has one */
@@ -129,11 +130,24 @@ static void job_unlink(struct sched *sched, struct sched_job *job)
 		target_unlist(sched, target);
 }
 
-static void job_ran(struct sched_job *job)
+static void job_ended(struct sched *sched, struct sched_job *job)
 {
 	assert(!job->lane && !job->running);
-	job->tenant->jobs--;
-	job->ran(job, job->drop);
+	job->next = sched->ended;
+	sched->ended = job;
+}
+
+/* Tells those who wait for the jobs that have ended. They may free the jobs' targets, so this comes
+ * last, when no pass is being worked on. */
+static void sched_report(struct sched *sched)
+{
+	struct sched_job *job;
+
+	while ((job = sched->ended)) {
+		sched->ended = job->next;
+		job->tenant->jobs--;
+		job->ran(job, job->drop);
+	}
 }
 
 /* ---- submit and cancel ------------------------------------------------------------------------ */
@@ -183,14 +197,20 @@ int sched_submit(struct sched *sched, struct sched_job *job, uint32_t *retry_ms)
 	return 0;
 }
 
-void sched_cancel(struct sched *sched, struct sched_job *job, int error)
+static void job_drop(struct sched *sched, struct sched_job *job, int error)
 {
 	if (!job->drop)
 		job->drop = error;
 	if (job->lane)
 		job_unlink(sched, job);
 	if (!job->running)
-		job_ran(job);
+		job_ended(sched, job);
+}
+
+void sched_cancel(struct sched *sched, struct sched_job *job, int error)
+{
+	job_drop(sched, job, error);
+	sched_report(sched);
 }
 
 static struct sched_job *lane_expired(const struct sched_target *target, uint64_t now)
@@ -222,15 +242,16 @@ void sched_expire(struct sched *sched)
 
 	if (!sched->deadline_min || now < sched->deadline_min)
 		return;
-	/* ran() may change every list, so each drop starts over. */
+	/* A drop may unlist lane and target, so each starts over. */
 	do {
 		job = NULL;
 		for (target = sched->targets; target && !job; target = target->next)
 			job = lane_expired(target, now);
 		if (job)
-			sched_cancel(sched, job, -ETIMEDOUT);
+			job_drop(sched, job, -ETIMEDOUT);
 	} while (job);
 	sched->deadline_min = sched_earliest(sched);
+	sched_report(sched);
 }
 
 /* ---- passes ---------------------------------------------------------------------------------- */
@@ -254,14 +275,14 @@ static void pass_unlist(struct sched *sched, struct pass *pass)
 }
 
 /* The unit has left its pass: what it really cost, and the job's end if it was the last. */
-static void unit_leave(struct pass *pass, struct pass_unit unit)
+static void unit_leave(struct sched *sched, struct pass *pass, struct pass_unit unit)
 {
 	struct sched_job *job = unit.job;
 
 	tenant_correct(job->tenant, pass->charge_ns, pass->share_ns);
 	job->running--;
 	if (!job->running && !job->lane)
-		job_ran(job);
+		job_ended(sched, job);
 }
 
 /* Units of dropped jobs leave as soon as no slice holds them. */
@@ -282,7 +303,7 @@ static void pass_reap(struct sched *sched, struct pass *pass)
 			continue;
 		}
 		pass->unit[i] = pass->unit[--pass->count];
-		unit_leave(pass, unit);
+		unit_leave(sched, pass, unit);
 	}
 }
 
@@ -296,7 +317,7 @@ static void pass_finish(struct sched *sched, struct pass *pass)
 	if (pass->share_ns)
 		target->unit_ns = (target->unit_ns * (SMOOTH - 1) + pass->share_ns) / SMOOTH;
 	while (pass->count)
-		unit_leave(pass, pass->unit[--pass->count]);
+		unit_leave(sched, pass, pass->unit[--pass->count]);
 	pass->next = sched->free_passes;
 	sched->free_passes = pass;
 }
@@ -444,7 +465,7 @@ static void pass_fill(struct sched *sched, struct pass *pass)
 		if (!job)
 			break;
 		if (job->deadline_ns && job->deadline_ns <= now) {
-			sched_cancel(sched, job, -ETIMEDOUT);
+			job_drop(sched, job, -ETIMEDOUT);
 			continue;
 		}
 		pass_take(sched, pass, job);
@@ -510,7 +531,10 @@ static void slice_end(struct slice *slice)
 
 static void slice_completed(struct bell_entry *entry)
 {
-	slice_end((struct slice *)((char *)entry - offsetof(struct slice, entry)));
+	struct slice *slice = (struct slice *)((char *)entry - offsetof(struct slice, entry));
+
+	slice_end(slice);
+	sched_report(slice->sched);
 }
 
 static void slice_done(struct device_batch *batch)
@@ -574,7 +598,9 @@ static bool pass_advance(struct sched *sched, struct pass *pass)
 
 void sched_run(struct sched *sched)
 {
-	while (sched->free_slices) {
+	bool more = true;
+
+	while (more && sched->free_slices) {
 		struct rank of_pass;
 		struct rank of_lane;
 		struct pass *pass = sched_pass(sched, &of_pass);
@@ -582,8 +608,8 @@ void sched_run(struct sched *sched)
 
 		if (lane && (!pass || rank_before(of_lane, of_pass)))
 			pass = pass_start(sched, lane);
-		if (!pass || !pass_advance(sched, pass))
-			break;
+		more = pass && pass_advance(sched, pass);
+		sched_report(sched);
 	}
 }
 

@@ -38,7 +38,8 @@ struct sched_job {
 	struct sched_target *target;
 	uint32_t units;	      /* >= 1 */
 	uint64_t deadline_ns; /* 0: none */
-	/* Once, when no unit of it waits or runs: 0, or the reason it was dropped. May submit again. */
+	/* Once, when no unit of it waits or runs: 0, or the reason it was dropped. May submit again,
+	 * and free the target if no other job is for it. */
 	void (*ran)(struct sched_job *job, int error);
 	/* for the reply: when it was submitted and first put on the device, device time of its slices */
 	uint64_t queued_ns, started_ns, device_ns;

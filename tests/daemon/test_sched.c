@@ -484,6 +484,39 @@ START_TEST(test_a_dropped_job_stays_while_slices_hold_it)
 END_TEST
 
 /* What a unit cost above its estimate is owed, at once and not only by later estimates. */
+/* Whoever hears that a job has ended may free its target. */
+static void job_ran_frees(struct sched_job *job, int error)
+{
+	memset(job->target, 0xff, sizeof(*job->target));
+	job_ran(job, error);
+}
+
+START_TEST(test_a_target_may_go_with_its_last_job)
+{
+	struct test_job *gone;
+
+	start_with(100, 1, 0);
+	slices_a_pass = 2;
+	gone = job_give(&a, &target, 1);
+	gone->job.ran = job_ran_frees;
+	sched_run(sched);
+	sched_cancel(sched, &gone->job, -ECANCELED);
+	fake_complete(0, SLICE_NS);
+	ck_assert_int_eq(gone->error, -ECANCELED);
+	ck_assert_uint_eq(ended, 1);
+
+	gone = job_make(&a, &other, 1);
+	gone->job.ran = job_ran_frees;
+	gone->job.deadline_ns = now_ns + 10;
+	ck_assert_int_eq(sched_submit(sched, &gone->job, NULL), 0);
+	now_ns += 10;
+	sched_run(sched);
+	ck_assert_int_eq(gone->error, -ETIMEDOUT);
+	ck_assert_uint_eq(ended, 2);
+	finish();
+}
+END_TEST
+
 START_TEST(test_an_underestimate_is_paid_back)
 {
 	unsigned of_b = 0;
@@ -658,6 +691,7 @@ int main(void)
 	tcase_add_test(tcase, test_cancel_at_each_stage);
 	tcase_add_test(tcase, test_a_cancelled_query_leaves_its_batch_alone);
 	tcase_add_test(tcase, test_a_dropped_job_stays_while_slices_hold_it);
+	tcase_add_test(tcase, test_a_target_may_go_with_its_last_job);
 	tcase_add_test(tcase, test_an_underestimate_is_paid_back);
 	tcase_add_test(tcase, test_a_failed_slice_fails_its_jobs_only);
 	tcase_add_test(tcase, test_a_device_that_refuses_fails_the_jobs);
