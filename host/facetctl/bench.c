@@ -26,7 +26,8 @@ enum {
 	KEY_DEPTH,
 	KEY_MODEL,
 	KEY_SHAPE,
-	KEY_FLOOR
+	KEY_FLOOR,
+	KEY_ORIGINALS
 };
 
 struct input {
@@ -36,7 +37,7 @@ struct input {
 	uint32_t dim, depth, k;
 	uint32_t clients[16], client_counts;
 	double seconds;
-	bool floor;
+	bool floor, originals;
 	int floor_processor;
 };
 
@@ -62,7 +63,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		CTL_INIT(state);
 		return 0;
 	case KEY_ROWS:
-		in->rows = ctl_count(state, "--rows", arg, 1, 1ull << 32);
+		in->rows = ctl_count(state, "--rows", arg, 0, 1ull << 32);
 		return 0;
 	case KEY_DIM:
 		in->dim = (uint32_t)ctl_count(state, "--dim", arg, 1, 1024);
@@ -84,6 +85,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case KEY_SHAPE:
 		in->shape = arg;
+		return 0;
+	case KEY_ORIGINALS:
+		in->originals = true;
 		return 0;
 	case KEY_FLOOR:
 		in->floor = true;
@@ -262,7 +266,7 @@ static int bench_search(struct ctl *ctl, struct input *in, struct work *w)
 	if (in->gallery)
 		status = gallery_dim(ctl, in->gallery, &w->dim, &in->rows);
 	else
-		status = load_gallery(ctl, name, in->rows, in->dim);
+		status = load_gallery(ctl, name, in->rows, in->dim, in->originals);
 	w->gallery = in->gallery ? in->gallery : name;
 	if (status == CTL_OK) {
 		output_note(ctl->out, "%" PRIu64 " templates of %u B, top-%u", in->rows, w->dim,
@@ -323,7 +327,7 @@ static int bench_enrol(struct ctl *ctl, struct input *in, struct work *w)
 	w->random = (uint64_t)getpid() << 32;
 	w->rows = malloc(1000ul * in->dim * sizeof(float));
 	w->row_ids = malloc(1000 * sizeof(uint64_t));
-	status = w->rows && w->row_ids ? load_gallery(ctl, name, in->rows, in->dim)
+	status = w->rows && w->row_ids ? load_gallery(ctl, name, in->rows, in->dim, in->originals)
 				       : ctl_error("out of memory");
 	if (status == CTL_OK) {
 		load_vectors(2, 0, 1000, in->dim, w->rows);
@@ -493,6 +497,8 @@ int cmd_bench(struct ctl *ctl, int argc, char **argv)
 		{"model", KEY_MODEL, "NAME", 0, "model: which", 0},
 		{"shape", KEY_SHAPE, "S", 0, "gemm: MxNxK; conv: HxCxOCxK", 0},
 		{"seconds", KEY_SECONDS, "S", 0, "of each measurement (3)", 0},
+		{"originals", KEY_ORIGINALS, NULL, 0, "search, enrol: keep float16 originals too",
+		 0},
 		{"floor", KEY_FLOOR, "CPU", OPTION_ARG_OPTIONAL,
 		 "echo: beside two bare threads and a socket (the worker on that processor)", 0},
 		{0},

@@ -93,10 +93,10 @@ static int fill_gallery(struct ctl *ctl, const char *name, uint64_t rows, uint32
 	return status;
 }
 
-int load_gallery(struct ctl *ctl, char name[65], uint64_t rows, uint32_t dim)
+int load_gallery(struct ctl *ctl, char name[65], uint64_t rows, uint32_t dim, bool originals)
 {
 	struct facet_gallery_params params = {
-		.size = sizeof(params), .dim = dim, .keep_int8_only = true};
+		.size = sizeof(params), .dim = dim, .keep_int8_only = !originals};
 
 	snprintf(name, 65, "bench-%d", (int)getpid());
 	if (facet_gallery_create(ctl->c, name, &params) != 0)

@@ -34,7 +34,7 @@ uint64_t load_random(uint64_t *state);
 void load_vectors(uint64_t seed, uint64_t first, uint32_t count, uint32_t dim, float *x);
 
 /* A gallery of rows such vectors named by the process, made and deleted by these two. */
-int load_gallery(struct ctl *ctl, char name[65], uint64_t rows, uint32_t dim);
+int load_gallery(struct ctl *ctl, char name[65], uint64_t rows, uint32_t dim, bool originals);
 void load_gallery_delete(struct ctl *ctl, const char *name);
 
 #endif
