@@ -52,7 +52,7 @@ int store_error(int mdb_error)
 	}
 }
 
-static int sync_dir(const char *dir)
+int store_sync_dir(const char *dir)
 {
 	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	int err = 0;
@@ -80,6 +80,13 @@ static int open_env(struct store *store, uint64_t map)
 		mdb_env_set_mapsize(store->env, map);
 	err = mdb_env_open(store->env, store->dir, MDB_NOTLS | STORE_ENV_FLAGS, 0600);
 	return store_error(err);
+}
+
+static void close_env(struct store *store)
+{
+	if (store->env)
+		mdb_env_close(store->env);
+	store->env = NULL;
 }
 
 static int open_tables(struct store *store, unsigned int flags)
@@ -197,7 +204,7 @@ int store_create(const char *dir, struct record_head *head, const uint8_t *key,
 	if (!err)
 		err = put_first(store);
 	if (!err)
-		err = sync_dir(dir);
+		err = store_sync_dir(dir);
 	if (err)
 		snprintf(text, GALLERY_TEXT, "cannot make the gallery's files: %s", strerror(-err));
 	store_close(store);
@@ -300,8 +307,7 @@ void store_close(struct store *store)
 {
 	if (!store)
 		return;
-	if (store->env)
-		mdb_env_close(store->env);
+	close_env(store);
 	seal_clear(&store->seal);
 	pthread_rwlock_destroy(&store->lock);
 	free(store->dir);
@@ -336,8 +342,10 @@ int store_grow(struct store *store, uint64_t bytes)
 	while (used + bytes > map / 2);
 	pthread_rwlock_wrlock(&store->lock);
 	err = mdb_env_set_mapsize(store->env, map);
+	if (err)
+		close_env(store); /* it may have no map at all now */
 	pthread_rwlock_unlock(&store->lock);
-	return store_error(err);
+	return err ? -EIO : 0;
 }
 
 uint64_t store_disk_bytes(struct store *store)
@@ -355,7 +363,7 @@ int store_begin(struct store *store, struct store_txn *txn)
 	int err;
 
 	*txn = (struct store_txn){.store = store, .state = store->state};
-	err = mdb_txn_begin(store->env, NULL, 0, &txn->txn);
+	err = store->env ? mdb_txn_begin(store->env, NULL, 0, &txn->txn) : EIO;
 	if (err)
 		return store_error(err);
 	err = mdb_cursor_open(txn->txn, store->table[STORE_ROWS], &txn->rows);
@@ -413,24 +421,29 @@ static int copy_to(struct store *store, const char *path)
 	return err;
 }
 
-/* The environment is closed from here to the rename: the readers wait. */
+/*
+ * The environment is closed from here to the rename: the readers wait. Once the name is moved only
+ * a synced folder says which file will be found after a power loss: without it, as without a file
+ * that opens, -EIO, and nothing may be acknowledged any more.
+ */
 static int swap(struct store *store, const char *from, const char *to)
 {
 	uint64_t map;
-	int err = 0, open_err;
+	int err = 0;
 
 	pthread_rwlock_wrlock(&store->lock);
 	map_used(store, &map);
-	mdb_env_close(store->env);
+	close_env(store);
 	if (rename(from, to))
 		err = -errno;
-	if (!err)
-		err = sync_dir(store->dir);
-	open_err = open_env(store, map);
-	if (!open_err)
-		open_err = open_tables(store, 0);
+	else if (store_sync_dir(store->dir))
+		err = -EIO;
+	if (open_env(store, map) || open_tables(store, 0)) {
+		close_env(store);
+		err = -EIO;
+	}
 	pthread_rwlock_unlock(&store->lock);
-	return open_err ? -EIO : err;
+	return err;
 }
 
 int store_compact(struct store *store, char text[GALLERY_TEXT])

@@ -33,7 +33,7 @@ enum store_table {
 
 struct store {
 	char *dir;
-	MDB_env *env;
+	MDB_env *env; /* NULL once it could not be opened again: all answers are -EIO */
 	MDB_dbi table[STORE_TABLES];
 	struct record_head head;
 	struct record_state state; /* as committed */
@@ -105,6 +105,7 @@ int store_key_get(struct store_txn *txn, const uint8_t key[GALLERY_KEY_BYTES],
 int store_key_put(struct store_txn *txn, const uint8_t key[GALLERY_KEY_BYTES],
 		  const struct store_answer *answer);
 
-int store_error(int mdb_error); /* a negative errno; STORE_AGAIN for a full map */
+int store_sync_dir(const char *dir); /* what is in the folder is found after a power loss */
+int store_error(int mdb_error);	     /* a negative errno; STORE_AGAIN for a full map */
 
 #endif

@@ -73,7 +73,7 @@ int store_view_begin(struct store *store, struct store_view *view)
 	view->txn = NULL;
 	view->cursor = NULL;
 	pthread_rwlock_rdlock(&store->lock);
-	err = mdb_txn_begin(store->env, NULL, MDB_RDONLY, &view->txn);
+	err = store->env ? mdb_txn_begin(store->env, NULL, MDB_RDONLY, &view->txn) : EIO;
 	if (!err)
 		err = mdb_cursor_open(view->txn, store->table[STORE_ROWS], &view->cursor);
 	if (err)
