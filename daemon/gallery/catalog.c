@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "daemon/gallery/store.h"
+#include "daemon/gallery/internal.h"
 
 #define THRESHOLDS_MAX 64u
 #define HASH_BYTES     16u
@@ -58,10 +58,16 @@ int gallery_catalog_open(const char *root, struct gallery_catalog **out)
 	}
 	if (sodium_init() < 0)
 		err = -EIO;
-	else if ((mkdir(root, 0700) && errno != EEXIST) || (mkdir(path, 0700) && errno != EEXIST))
+	else
+		err = gallery_make_root(root);
+	if (!err && mkdir(path, 0700) && errno != EEXIST)
 		err = -errno;
 	if (!err)
 		err = store_error(open_env(catalog, path));
+	if (!err)
+		err = store_sync_dir(path);
+	if (!err)
+		err = store_sync_dir(root);
 	free(path);
 	if (err)
 		gallery_catalog_close(catalog);

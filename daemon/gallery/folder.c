@@ -40,16 +40,14 @@ char *gallery_path(const char *root, const char *name)
 	return path_of(root, "", name);
 }
 
+/* The names in ROOT/galleries, and that of the folder itself. */
 static int sync_galleries(const char *root)
 {
 	char *path = path_of(root, "", "");
-	int fd = path ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-	int err = fd < 0 || fsync(fd) ? -errno : 0;
+	int err = path ? store_sync_dir(path) : -ENOMEM;
 
-	if (fd >= 0)
-		close(fd);
 	free(path);
-	return err;
+	return err ? err : store_sync_dir(root);
 }
 
 /* Removes a folder of plain files. */
@@ -71,18 +69,27 @@ static int remove_folder(const char *path)
 	return rmdir(path) ? -errno : 0;
 }
 
-static int make_folder(const char *path)
+int gallery_make_root(const char *root)
 {
-	return mkdir(path, 0700) && errno != EEXIST ? -errno : 0;
+	char *above;
+	int err;
+
+	if (mkdir(root, 0700))
+		return errno == EEXIST ? 0 : -errno;
+	if (asprintf(&above, "%s/..", root) < 0)
+		return -ENOMEM;
+	err = store_sync_dir(above);
+	free(above);
+	return err;
 }
 
 static int make_parents(const char *root)
 {
 	char *galleries = path_of(root, "", "");
-	int err = galleries ? make_folder(root) : -ENOMEM;
+	int err = galleries ? gallery_make_root(root) : -ENOMEM;
 
-	if (!err)
-		err = make_folder(galleries);
+	if (!err && mkdir(galleries, 0700) && errno != EEXIST)
+		err = -errno;
 	free(galleries);
 	return err;
 }

@@ -140,5 +140,6 @@ void epoch_rebase(struct gallery *gallery);
 /* paths: malloc'ed */
 char *gallery_path(const char *root, const char *name);
 bool gallery_name_ok(const char *name);
+int gallery_make_root(const char *root); /* unless it is there */
 
 #endif

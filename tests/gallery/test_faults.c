@@ -20,14 +20,20 @@ static struct fixture f;
 static float vectors[40 * DIM];
 static int fsync_of_a_folder; /* the error it gives, 0: none */
 static bool open_fails, grow_fails;
+static ino_t synced[256]; /* folders */
+static size_t synced_count;
 
 int fsync(int fd)
 {
 	struct stat st;
 
-	if (fsync_of_a_folder && !fstat(fd, &st) && S_ISDIR(st.st_mode)) {
-		errno = fsync_of_a_folder;
-		return -1;
+	if (!fstat(fd, &st) && S_ISDIR(st.st_mode)) {
+		if (fsync_of_a_folder) {
+			errno = fsync_of_a_folder;
+			return -1;
+		}
+		if (synced_count < 256)
+			synced[synced_count++] = st.st_ino;
 	}
 	return (int)syscall(SYS_fsync, fd);
 }
@@ -149,6 +155,39 @@ START_TEST(a_map_that_does_not_grow)
 }
 END_TEST
 
+static bool was_synced(const char *path)
+{
+	struct stat st;
+
+	ck_assert_int_eq(stat(path, &st), 0);
+	for (size_t i = 0; i < synced_count; i++)
+		if (synced[i] == st.st_ino)
+			return true;
+	return false;
+}
+
+/* A folder that is not synced may be gone after a power loss, with all that is in it. */
+START_TEST(folders_are_synced)
+{
+	struct gallery_catalog *catalog;
+	char root[80], path[128], text[GALLERY_TEXT];
+
+	snprintf(root, sizeof(root), "%s/state", f.root);
+	f.config.root = root;
+	ck_assert_int_eq(gallery_create(&f.config, "staff", &f.spec, text), 0);
+	ck_assert(was_synced(f.root) && was_synced(root));
+	snprintf(path, sizeof(path), "%s/galleries", root);
+	ck_assert(was_synced(path));
+	snprintf(path, sizeof(path), "%s/galleries/staff", root);
+	ck_assert(was_synced(path));
+	synced_count = 0;
+	ck_assert_int_eq(gallery_catalog_open(root, &catalog), 0);
+	gallery_catalog_close(catalog);
+	snprintf(path, sizeof(path), "%s/catalog", root);
+	ck_assert(was_synced(path) && was_synced(root));
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("gallery faults");
@@ -159,6 +198,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(t, nothing_is_acknowledged_in_a_file_that_may_go, 0, 3);
 	tcase_add_test(t, a_file_that_does_not_open_again);
 	tcase_add_test(t, a_map_that_does_not_grow);
+	tcase_add_test(t, folders_are_synced);
 	suite_add_tcase(s, t);
 	return s;
 }
