@@ -78,7 +78,7 @@ static int info_metrics(struct job *job, Facet__Wire__InfoReply *info)
 
 	if (!out)
 		return job_fail_errno(job, -ENOMEM, NULL);
-	service_print_metrics(job->service, out);
+	service_print_metrics(job->service, job->tenant, out);
 	fclose(out);
 	/* What is over half a frame is to be had on the metrics socket. */
 	if (bytes < WIRE_FRAME_MAX / 2)

@@ -243,7 +243,7 @@ static const struct gallery_gauge gauges[] = {
 	{"facet_gallery_fsync_seconds_total", "counter", "Time in fsync.", gauge_fsync},
 };
 
-static void print_galleries(const struct service *service, FILE *out)
+static void print_galleries(const struct service *service, const struct tenant *tenant, FILE *out)
 {
 	for (size_t i = 0; i < sizeof(gauges) / sizeof(gauges[0]); i++) {
 		fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", gauges[i].name, gauges[i].help,
@@ -251,7 +251,7 @@ static void print_galleries(const struct service *service, FILE *out)
 		for (const struct gallery_entry *e = service->galleries; e; e = e->next) {
 			struct gallery_status status;
 
-			if (e->hidden || !e->gallery)
+			if (e->hidden || !e->gallery || (tenant && !tenant_rights(tenant, e->name)))
 				continue;
 			gallery_status(e->gallery, &status);
 			fprintf(out, "%s{gallery=\"%s\"} %.9g\n", gauges[i].name, e->name,
@@ -266,7 +266,7 @@ static void print_gauge(FILE *out, const char *name, const char *type, const cha
 	fprintf(out, "# HELP %s %s\n# TYPE %s %s\n%s %.9g\n", name, help, name, type, name, value);
 }
 
-void service_print_metrics(const struct service *service, FILE *out)
+void service_print_metrics(const struct service *service, const struct tenant *tenant, FILE *out)
 {
 	struct device_stats stats = {0};
 
@@ -287,5 +287,5 @@ void service_print_metrics(const struct service *service, FILE *out)
 		    (double)stats.batches);
 	print_gauge(out, "facet_device_failed_total", "counter", "Batches that failed.",
 		    (double)stats.failed);
-	print_galleries(service, out);
+	print_galleries(service, tenant, out);
 }

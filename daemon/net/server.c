@@ -363,7 +363,7 @@ static int server_reload(sd_event_source *source, const struct signalfd_siginfo 
 /* ---- the whole --------------------------------------------------------------------------------- */
 static void server_print(void *user, FILE *out)
 {
-	service_print_metrics(user, out);
+	service_print_metrics(user, NULL, out);
 }
 
 static int server_signals(struct server *server)

@@ -306,6 +306,7 @@ START_TEST(test_rights_of_a_peer)
 	Facet__Wire__Request request = FACET__WIRE__REQUEST__INIT;
 	Facet__Wire__GalleryList list = FACET__WIRE__GALLERY_LIST__INIT;
 	Facet__Wire__Export export = FACET__WIRE__EXPORT__INIT;
+	Facet__Wire__Info info = FACET__WIRE__INFO__INIT;
 	Facet__Wire__ServerFrame *frame;
 	char settings[256], unknown[400];
 	unsigned seed = 3;
@@ -349,6 +350,15 @@ START_TEST(test_rights_of_a_peer)
 	ck_assert(raw_request(&raw, &request, NULL, 0));
 	frame = raw_next(&raw);
 	ck_assert_uint_eq(frame->reply->gallery_list->n_galleries, 0);
+	facet__wire__server_frame__free_unpacked(frame, NULL);
+	request.body_case = FACET__WIRE__REQUEST__BODY_INFO;
+	request.info = &info;
+	info.galleries = info.metrics = true;
+	ck_assert(raw_request(&raw, &request, NULL, 0));
+	frame = raw_next(&raw);
+	ck_assert_uint_eq(frame->reply->info->n_galleries, 0);
+	ck_assert_ptr_nonnull(strstr(frame->reply->info->metrics, "facet_jobs 1\n"));
+	ck_assert_ptr_null(strstr(frame->reply->info->metrics, gallery));
 	facet__wire__server_frame__free_unpacked(frame, NULL);
 	raw_close(&raw);
 	ck_assert_int_eq(rig_end(&rig, SIGTERM), 0);
