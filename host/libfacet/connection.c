@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -432,9 +433,23 @@ static int connect_first(struct facet *c)
 	return -c->error.code;
 }
 
+/* A daemon that a user has started himself listens in his own folder. */
+static const char *default_path(char *own, size_t room)
+{
+	const char *given = getenv("FACET_SOCKET"), *runtime = getenv("XDG_RUNTIME_DIR");
+
+	if (given && *given)
+		return given;
+	if (!geteuid() || !runtime || *runtime != '/' || !access(FACET_SOCKET_DEFAULT, F_OK))
+		return FACET_SOCKET_DEFAULT;
+	snprintf(own, room, "%s/facet/facet.sock", runtime);
+	return own;
+}
+
 int facet_connect(const char *path, const struct facet_params *params, struct facet **out)
 {
 	struct facet *c = calloc(1, sizeof(*c));
+	char own[256];
 	int err;
 
 	*out = c;
@@ -447,10 +462,8 @@ int facet_connect(const char *path, const struct facet_params *params, struct fa
 	err = set_params(c, params);
 	if (err)
 		return err;
-	if (!path)
-		path = getenv("FACET_SOCKET");
 	if (!path || !*path)
-		path = FACET_SOCKET_DEFAULT;
+		path = default_path(own, sizeof(own));
 	if (strlen(path) >= sizeof(((struct sockaddr_un *)NULL)->sun_path))
 		return client_fail(&c->error, FACET_EINVALID_ARGUMENT,
 				   "the socket's path is longer than 107 bytes");

@@ -95,8 +95,9 @@ struct facet_params {
 	bool no_reconnect;     /* a lost connection stays lost */
 };
 
-/* path NULL: $FACET_SOCKET, else FACET_SOCKET_DEFAULT. On an error *c can still be asked for
- * facet_error() and must be closed (it is NULL only without memory, which both accept). */
+/* path NULL: $FACET_SOCKET, else FACET_SOCKET_DEFAULT; where that is absent and the caller is not
+ * root, $XDG_RUNTIME_DIR/facet/facet.sock. On an error *c can still be asked for facet_error() and
+ * must be closed (it is NULL only without memory, which both accept). */
 int facet_connect(const char *path, const struct facet_params *params, struct facet **c);
 void facet_close(struct facet *c); /* calls in flight are dropped without a completion */
 const struct facet_error *facet_error(const struct facet *c);

@@ -2,8 +2,10 @@
 /* The client against a daemon that is absent, slow, wrong, or restarts. */
 #include <check.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -78,6 +80,33 @@ START_TEST(path_from_environment)
 	setenv("FACET_SOCKET", f->path, 1);
 	ck_assert_int_eq(facet_connect(NULL, NULL, &c), 0);
 	ck_assert_int_eq(facet_ping(c, "x", 1, NULL), 0);
+}
+END_TEST
+
+/* Without a socket of the system's, a user finds the daemon he started himself. */
+START_TEST(path_of_a_users_own_daemon)
+{
+	char folder[96], link[128];
+	bool root = geteuid() == 0;
+
+	fake_run(f);
+	if (!access(FACET_SOCKET_DEFAULT, F_OK))
+		return;
+	snprintf(folder, sizeof(folder), "%s/facet", f->dir);
+	snprintf(link, sizeof(link), "%s/facet.sock", folder);
+	ck_assert_int_eq(mkdir(folder, 0755), 0);
+	ck_assert_int_eq(symlink(f->path, link), 0);
+	unsetenv("FACET_SOCKET");
+	setenv("XDG_RUNTIME_DIR", f->dir, 1);
+	if (root) {
+		expect(facet_connect(NULL, NULL, &c), FACET_EUNAVAILABLE, FACET_SOCKET_DEFAULT);
+		facet_close(c);
+		ck_assert(!chmod(f->dir, 0755) && !chmod(f->path, 0666) && !seteuid(65534));
+	}
+	ck_assert_msg(!facet_connect(NULL, NULL, &c), "%s", facet_error(c)->text);
+	ck_assert(!root || !seteuid(0));
+	unlink(link);
+	rmdir(folder);
 }
 END_TEST
 
@@ -630,6 +659,7 @@ int main(void)
 	tcase_add_test(tc, no_daemon);
 	tcase_add_test(tc, path_too_long);
 	tcase_add_test(tc, path_from_environment);
+	tcase_add_test(tc, path_of_a_users_own_daemon);
 	tcase_add_test(tc, other_version);
 	tcase_add_test(tc, refused_at_the_door);
 	tcase_add_test(tc, silent_daemon);
