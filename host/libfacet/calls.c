@@ -210,6 +210,22 @@ static void note_deadline(struct facet *c, uint64_t deadline)
 		c->next_deadline = deadline;
 }
 
+/* What the daemon would refuse by dropping the connection, and with it every call in flight. */
+static int call_check(struct facet *c, const struct client_call *call)
+{
+	if (call->packed_bytes > WIRE_FRAME_MAX)
+		return client_fail(
+			&c->error, FACET_EINVALID_ARGUMENT,
+			"the call's names and numbers take %zu bytes, more than %u; split it",
+			call->packed_bytes, WIRE_FRAME_MAX);
+	if (wire_prescan(&facet__wire__client_frame__descriptor, call->packed, call->packed_bytes))
+		return client_fail(&c->error, FACET_EINVALID_ARGUMENT,
+				   "a name is not UTF-8, or the call has more than %u names and "
+				   "numbers; split it",
+				   WIRE_ELEMENTS_MAX);
+	return 0;
+}
+
 static int submit_checked(struct facet *c, struct client_request *r, const struct facet_call *how,
 			  uint64_t *id)
 {
@@ -236,13 +252,9 @@ static int submit_checked(struct facet *c, struct client_request *r, const struc
 		err = client_fail(&c->error, FACET_EUNAVAILABLE, "out of memory");
 		goto fail;
 	}
-	if (call->packed_bytes > WIRE_FRAME_MAX) {
-		err = client_fail(
-			&c->error, FACET_EINVALID_ARGUMENT,
-			"the call's names and numbers take %zu bytes, more than %u; split it",
-			call->packed_bytes, WIRE_FRAME_MAX);
+	err = call_check(c, call);
+	if (err)
 		goto fail;
-	}
 	memcpy(call->fds, r->fds, r->fd_count * sizeof(int));
 	call->fd_count = r->fd_count;
 	r->fd_count = 0;

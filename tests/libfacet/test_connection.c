@@ -363,6 +363,21 @@ START_TEST(deadline_by_poll)
 }
 END_TEST
 
+/* The daemon would drop the connection, and with it all calls in flight. */
+START_TEST(what_no_frame_may_hold)
+{
+	static uint64_t ids[WIRE_ELEMENTS_MAX + 1];
+
+	up(NULL);
+	expect(facet_subject_delete(c, "g", "caf\xe9", NULL, NULL), FACET_EINVALID_ARGUMENT,
+	       "UTF-8");
+	expect(facet_template_delete(c, "g", ids, WIRE_ELEMENTS_MAX + 1, NULL, NULL),
+	       FACET_EINVALID_ARGUMENT, "65536");
+	ck_assert_int_eq(facet_ping(c, "x", 1, NULL), 0);
+	ck_assert_int_eq(f->connections, 1);
+}
+END_TEST
+
 static int cancelled_second(struct fake *fake, const Facet__Wire__Request *r, const int *fds,
 			    uint32_t n)
 {
@@ -670,6 +685,7 @@ int main(void)
 	tcase_add_test(tc, bounded_in_flight);
 	tcase_add_test(tc, deadline);
 	tcase_add_test(tc, deadline_by_poll);
+	tcase_add_test(tc, what_no_frame_may_hold);
 	tcase_add_test(tc, cancel);
 	tcase_add_test(tc, replayed);
 	tcase_add_test(tc, replayed_not_for_ever);
