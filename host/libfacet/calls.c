@@ -402,6 +402,7 @@ int facet_cancel(struct facet *c, uint64_t id)
 	cancel.id = id;
 	if (wire_queue(c->wire, &frame.base, NULL, 0))
 		return client_fail(&c->error, FACET_EUNAVAILABLE, "out of memory");
+	call->once = true; /* nobody wants it again, should the connection be lost */
 	return 0;
 }
 

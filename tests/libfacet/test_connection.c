@@ -443,6 +443,29 @@ START_TEST(replayed_not_for_ever)
 }
 END_TEST
 
+/* Says nothing to "a", and at the first "b" has gone. */
+static int die_at_b(struct fake *fake, const Facet__Wire__Request *r, const int *fds, uint32_t n)
+{
+	if (r->echo->payload.data[0] == 'a')
+		return 0;
+	return fake->connections < 2 ? -1 : fake_echo(fake, r, fds, n);
+}
+
+START_TEST(cancelled_not_replayed)
+{
+	struct facet_completion done = {.size = sizeof(done)};
+	uint64_t id;
+
+	up(die_at_b);
+	ck_assert_int_eq(facet_submit_ping(c, "a", 1, NULL, NULL, &id), 0);
+	ck_assert_int_eq(facet_cancel(c, id), 0);
+	ck_assert_int_eq(facet_ping(c, "b", 1, NULL), 0);
+	ck_assert_int_eq(f->requests, 3);
+	ck_assert_int_eq(facet_wait(c, id, &done), 0);
+	ck_assert_int_eq(done.result, -FACET_EABORTED);
+}
+END_TEST
+
 START_TEST(not_replayed)
 {
 	struct facet_gallery_params p = {.size = sizeof(p), .dim = 4};
@@ -689,6 +712,7 @@ int main(void)
 	tcase_add_test(tc, cancel);
 	tcase_add_test(tc, replayed);
 	tcase_add_test(tc, replayed_not_for_ever);
+	tcase_add_test(tc, cancelled_not_replayed);
 	tcase_add_test(tc, not_replayed);
 	tcase_add_test(tc, enrolment_keeps_its_key);
 	tcase_add_test(tc, gone_then_back);
