@@ -169,7 +169,7 @@ static void caps(const struct device *device, struct device_caps *caps)
 	*caps = (struct device_caps){
 		.name = "cpu0",
 		.ops = (UINT64_C(1) << DEVICE_OPS) - 1,
-		.memory_bytes = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE),
+		.memory_bytes = cpu->memory_max,
 		.alignment = 64,
 		.batch_max = SEARCH_BATCH_MAX,
 		.reads_host_memory = true,
@@ -262,6 +262,10 @@ static int configure(struct cpu *cpu, const struct device_config *config)
 	if (cpu->threads > CPU_POOL_THREADS_MAX)
 		return -EINVAL;
 	cpu->queue_max = config->queue ? config->queue : QUEUE_DEFAULT;
+	cpu->memory_max = config->memory;
+	if (!cpu->memory_max)
+		cpu->memory_max =
+			(uint64_t)sysconf(_SC_PHYS_PAGES) / 2 * (uint64_t)sysconf(_SC_PAGESIZE);
 	cpu->kernels = cpu_kernels_get(config->isa);
 	return cpu->kernels ? 0 : -ENODEV;
 }

@@ -39,6 +39,7 @@ struct cpu {
 	struct device base;
 	const struct cpu_kernels *kernels;
 	uint32_t threads, queue_max;
+	uint64_t memory_max;
 	cpu_set_t pin;
 	bool pinned;
 
@@ -52,6 +53,7 @@ struct cpu {
 	_Atomic uint32_t queued;			    /* submitted, not yet begun */
 	_Atomic uint32_t asleep;			    /* the worker, on this word */
 	_Atomic bool stop;
+	_Atomic uint64_t memory; /* bytes mapped */
 	/* written by the worker only */
 	_Alignas(64) _Atomic uint64_t batches;
 	_Atomic uint64_t commands, failed, cancelled, busy_ns;

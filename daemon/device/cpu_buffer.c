@@ -17,11 +17,21 @@
 #define HUGE_PAGE (UINT64_C(2) << 20)
 #define PAGE	  UINT64_C(4096)
 
-/* Zeroed, left out of core dumps; from 2 MiB on aligned to a huge page and asked to be of them. */
-static void *map(uint64_t bytes, size_t *mapped)
+/* Within what the device may take, packing of a hostile model's weights included. */
+static bool take_memory(struct cpu *cpu, uint64_t bytes)
 {
-	uint64_t page = bytes >= HUGE_PAGE ? HUGE_PAGE : PAGE;
-	uint64_t whole = (bytes + page - 1) & ~(page - 1), extra = page - PAGE;
+	uint64_t before = atomic_fetch_add(&cpu->memory, bytes);
+
+	if (before <= cpu->memory_max && bytes <= cpu->memory_max - before)
+		return true;
+	atomic_fetch_sub(&cpu->memory, bytes);
+	return false;
+}
+
+/* Zeroed, left out of core dumps; from 2 MiB on aligned to a huge page and asked to be of them. */
+static void *map_whole(uint64_t bytes, uint64_t whole, uint64_t page)
+{
+	uint64_t extra = page - PAGE;
 	uint8_t *at = mmap(NULL, whole + extra, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
 			   -1, 0);
 	uint64_t before;
@@ -38,16 +48,31 @@ static void *map(uint64_t bytes, size_t *mapped)
 		madvise(at, whole, MADV_HUGEPAGE);
 	madvise(at, whole, MADV_DONTDUMP);
 	ASAN_POISON_MEMORY_REGION(at + bytes, whole - bytes);
+	return at;
+}
+
+static void *map(struct device *device, uint64_t bytes, size_t *mapped)
+{
+	uint64_t page = bytes >= HUGE_PAGE ? HUGE_PAGE : PAGE;
+	uint64_t whole = (bytes + page - 1) & ~(page - 1);
+	void *at;
+
+	if (!take_memory(cpu_of(device), whole))
+		return NULL;
+	at = map_whole(bytes, whole, page);
+	if (!at)
+		atomic_fetch_sub(&cpu_of(device)->memory, whole);
 	*mapped = whole;
 	return at;
 }
 
-static void unmap(void *at, size_t mapped)
+static void unmap(struct device *device, void *at, size_t mapped)
 {
 	if (!mapped)
 		return;
 	ASAN_UNPOISON_MEMORY_REGION(at, mapped);
 	munmap(at, mapped);
+	atomic_fetch_sub(&cpu_of(device)->memory, mapped);
 }
 
 /* ---- buffers ---- */
@@ -73,12 +98,12 @@ int cpu_buffer_create(struct device *device, uint64_t bytes, struct device_buffe
 
 	if (bytes == 0 || bytes > CPU_BUFFER_MAX)
 		return -EINVAL;
-	data = map(bytes, &mapped);
+	data = map(device, bytes, &mapped);
 	if (!data)
 		return -ENOMEM;
 	err = buffer_new(device, data, bytes, mapped, buffer);
 	if (err)
-		unmap(data, mapped);
+		unmap(device, data, mapped);
 	return err;
 }
 
@@ -121,7 +146,7 @@ void cpu_buffer_free(struct device_buffer *buffer)
 {
 	if (!buffer)
 		return;
-	unmap(buffer->data, buffer->mapped);
+	unmap(buffer->device, buffer->data, buffer->mapped);
 	free(buffer);
 }
 
@@ -148,7 +173,7 @@ static int weights_new(struct device *device, enum device_op op, size_t bytes,
 		return -ENOMEM;
 	w->device = device;
 	w->op = op;
-	w->packed = map(bytes, &w->mapped);
+	w->packed = map(device, bytes, &w->mapped);
 	if (!w->packed) {
 		free(w);
 		return -ENOMEM;
@@ -201,6 +226,6 @@ void cpu_weights_free(struct device_weights *weights)
 {
 	if (!weights)
 		return;
-	unmap(weights->packed, weights->mapped);
+	unmap(weights->device, weights->packed, weights->mapped);
 	free(weights);
 }

@@ -121,10 +121,10 @@ struct device_batch {
 
 /* ---- the table of a backend ------------------------------------------------------------------ */
 struct device_caps {
-	char name[32];	 /* cpu0 */
-	char detail[96]; /* avx512vnni, 2 threads */
-	uint64_t ops;	 /* bit (1 << device_op) */
-	uint64_t memory_bytes;
+	char name[32];	       /* cpu0 */
+	char detail[96];       /* avx512vnni, 2 threads */
+	uint64_t ops;	       /* bit (1 << device_op) */
+	uint64_t memory_bytes; /* that buffers and packed weights may take together */
 	uint32_t alignment;
 	uint32_t batch_max; /* queries of one search */
 	int priority;	    /* the cpu has the lowest */
@@ -141,6 +141,7 @@ struct device_config {
 	uint32_t queue;	  /* batches that may wait; 0 = 1,024 */
 	const char *pin;  /* cpu list such as "0" or "0-3", NULL for no pinning */
 	const char *isa;  /* NULL: FACET_CPU_ISA or the best */
+	uint64_t memory;  /* bytes of buffers and packed weights; 0: cpu: half of the machine's */
 };
 
 struct device_ops {

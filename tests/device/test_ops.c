@@ -681,6 +681,42 @@ START_TEST(buffers_are_bounded)
 }
 END_TEST
 
+/* Many models, or one that names the same weights again and again, take no more than this. */
+START_TEST(memory_is_bounded)
+{
+	const struct device_config config = {.threads = 1, .memory = 8u << 20};
+	struct device_weights *weights[600];
+	struct device_buffer *buffer;
+	struct device_caps caps;
+	struct device *device;
+	uint32_t n = 0;
+	struct trial t;
+
+	ck_assert_int_eq(device_open("cpu", &config, &device), 0);
+	device->ops->caps(device, &caps);
+	ck_assert_uint_eq(caps.memory_bytes, config.memory);
+	ck_assert_int_eq(device->ops->buffer_create(device, 9u << 20, &buffer), -ENOMEM);
+	ck_assert_int_eq(device->ops->buffer_create(device, 6u << 20, &buffer), 0);
+	trial_init(&t, device, 7);
+	make_conv2d(&t);
+	while (n < 600 &&
+	       !device->ops->weights_conv2d(device, &t.command.conv2d, t.w, t.bias, &weights[n]))
+		n++;
+	ck_assert_uint_gt(n, 1);
+	ck_assert_uint_lt(n, 600);
+	ck_assert_int_eq(
+		device->ops->weights_conv2d(device, &t.command.conv2d, t.w, t.bias, &weights[n]),
+		-ENOMEM);
+	while (n)
+		device->ops->weights_free(weights[--n]);
+	device->ops->buffer_free(buffer);
+	ck_assert_int_eq(device->ops->buffer_create(device, 6u << 20, &buffer), 0);
+	device->ops->buffer_free(buffer);
+	trial_free(&t);
+	device->ops->close(device);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("device ops");
@@ -694,6 +730,7 @@ static Suite *suite(void)
 	tcase_add_test(tc, things_of_another_device);
 	tcase_add_test(tc, weights_that_are_wrong);
 	tcase_add_test(tc, buffers_are_bounded);
+	tcase_add_test(tc, memory_is_bounded);
 	suite_add_tcase(s, tc);
 	return s;
 }
