@@ -311,7 +311,7 @@ static int infer_reshape(struct graph *g, struct graph_node *n)
 	if (!shape->i || shape->rank > 1 || shape->count > GRAPH_RANK)
 		return refuse(g, n, "its shape is not constant, or of over 6 extents");
 	for (uint32_t i = 0; i < shape->count; i++) {
-		dim[i] = shape->i[i] == 0 && i < x->rank ? x->dim[i] : shape->i[i];
+		dim[i] = i < x->rank && shape->i[i] == 0 ? x->dim[i] : shape->i[i];
 		if (dim[i] == -1 && open < 0) {
 			open = i;
 			continue;

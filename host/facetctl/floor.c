@@ -103,40 +103,47 @@ static int reply(struct floor *f, uint32_t *sent)
 	return 1;
 }
 
-/* The child: the control thread. Ends when the socket does. */
-static void serve(int socket, int processor)
+/* Waits for messages and for the worker, until the stream ends. */
+static void serve_events(struct floor *f, int epoll)
 {
-	struct floor *f = calloc(1, sizeof(*f));
-	int epoll = epoll_create1(0);
 	struct epoll_event events[2];
 	uint32_t have = 0, sent = 0;
 	size_t part = 0;
-	pthread_t thread;
-	bool alive = f && epoll >= 0;
+	bool alive = true;
 
-	if (!alive)
-		return;
-	f->socket = socket;
-	f->processor = processor;
-	f->event = eventfd(0, EFD_NONBLOCK);
-	epoll_ctl(epoll, EPOLL_CTL_ADD, socket,
-		  &(struct epoll_event){.events = EPOLLIN, .data.fd = socket});
-	epoll_ctl(epoll, EPOLL_CTL_ADD, f->event,
-		  &(struct epoll_event){.events = EPOLLIN, .data.fd = f->event});
-	if (pthread_create(&thread, NULL, worker, f) != 0)
-		return;
 	while (alive) {
 		int n = epoll_wait(epoll, events, 2, -1);
 
 		for (int i = 0; i < n && alive; i++) {
 			eventfd_t value;
 
-			if (events[i].data.fd == socket)
+			if (events[i].data.fd == f->socket)
 				alive = receive(f, &have, &part);
 			else if (eventfd_read(f->event, &value) == 0)
 				alive = reply(f, &sent);
 		}
 	}
+}
+
+/* The child: the control thread. What it holds goes with the process. */
+static int serve(int socket, int processor)
+{
+	static struct floor f;
+	struct epoll_event in = {.events = EPOLLIN, .data.fd = socket};
+	struct epoll_event done = {.events = EPOLLIN};
+	int epoll = epoll_create1(0);
+	pthread_t thread;
+
+	f.socket = socket;
+	f.processor = processor;
+	f.event = eventfd(0, EFD_NONBLOCK);
+	done.data.fd = f.event;
+	if (epoll_ctl(epoll, EPOLL_CTL_ADD, socket, &in) != 0 ||
+	    epoll_ctl(epoll, EPOLL_CTL_ADD, f.event, &done) != 0 ||
+	    pthread_create(&thread, NULL, worker, &f) != 0)
+		return 1;
+	serve_events(&f, epoll);
+	return 0;
 }
 
 /* ---- the client ------------------------------------------------------------------------------ */
@@ -217,8 +224,7 @@ int floor_run(uint32_t depth, double seconds, int processor, struct floor_result
 	if (child == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		close(pair[0]);
-		serve(pair[1], processor);
-		_exit(0);
+		_exit(serve(pair[1], processor));
 	}
 	close(pair[1]);
 	c.socket = pair[0];

@@ -88,7 +88,7 @@ int facet_submit_compare(struct facet *c, const struct facet_probe *a, const str
 {
 	Facet__Wire__Compare compare = FACET__WIRE__COMPARE__INIT;
 	struct facet_verify_params p;
-	struct client_probe put_a, put_b;
+	struct client_probe put_a = {0}, put_b = {0};
 	struct client_request r;
 	int err = client_params(c, &p, sizeof(p), params);
 

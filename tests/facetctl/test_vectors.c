@@ -80,26 +80,22 @@ START_TEST(npy_int8)
 }
 END_TEST
 
-static const char
-	*const
-		bad_headers
-			[] =
-				{
-					"{'descr': '<f8', 'fortran_order': False, 'shape': (2, 2), "
-					"}\n", /* another type */
-					"{'descr': '<f4', 'fortran_order': True, 'shape': (2, 2), "
-					"}\n",
-					"{'descr': '<f4', 'fortran_order': False, 'shape': (4,), "
-					"}\n",
-					"{'descr': '<f4', 'fortran_order': False, 'shape': (5, 2), "
-					"}\n", /* more rows than there are */
-					"{'descr': '<f4', 'fortran_order': False, 'shape': "
-					"(18446744073709551615, 2), }\n",
-					"{'descr': '<f4', 'fortran_order': False, 'shape': (2, 0), "
-					"}\n",
-					"{'descr': '<f4', 'fortran_order': False, 'shape': (2, "
-					"99999999), }\n",
-					"nothing of use",
+static const char *const bad_headers[] = {
+	"{'descr': '<f8', 'fortran_order': False, 'shape': (2, 2), "
+	"}\n", /* another type */
+	"{'descr': '<f4', 'fortran_order': True, 'shape': (2, 2), "
+	"}\n",
+	"{'descr': '<f4', 'fortran_order': False, 'shape': (4,), "
+	"}\n",
+	"{'descr': '<f4', 'fortran_order': False, 'shape': (5, 2), "
+	"}\n", /* more rows than there are */
+	"{'descr': '<f4', 'fortran_order': False, 'shape': "
+	"(18446744073709551615, 2), }\n",
+	"{'descr': '<f4', 'fortran_order': False, 'shape': (2, 0), "
+	"}\n",
+	"{'descr': '<f4', 'fortran_order': False, 'shape': (2, "
+	"99999999), }\n",
+	"nothing of use",
 };
 
 START_TEST(npy_refused)
