@@ -43,10 +43,6 @@ static void enrol_probed(struct job *job)
 	const Facet__Wire__Enrol *e = job->body;
 	const void *tags = NULL;
 
-	if (job->cancelled) {
-		job_fail_errno(job, job->cancelled, NULL);
-		return;
-	}
 	memset(&job->gr, 0, sizeof(job->gr));
 	job->gr.kind = GALLERY_ENROL;
 	job->gr.count = job->probe.count;

@@ -152,10 +152,6 @@ static void search_rerank(struct job *job)
 		search_reply(job);
 		return;
 	}
-	if (job->cancelled) {
-		job_fail_errno(job, job->cancelled, NULL);
-		return;
-	}
 	q = &s->queries[s->reranked];
 	scores = job_need(job, q->hit_count * sizeof(*scores));
 	if (!scores)

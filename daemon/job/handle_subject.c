@@ -137,10 +137,6 @@ static void subject_shown(struct job *job)
 		subject_reply(job, pages);
 		return;
 	}
-	if (job->cancelled) {
-		job_fail_errno(job, job->cancelled, NULL);
-		return;
-	}
 	gallery_request_clear(gr);
 	gr->cursor = cursor;
 	gr->record_count = 0;

@@ -273,6 +273,18 @@ int job_fail_errno(struct job *job, int error, const char *text)
 			strerror(-error));
 }
 
+/* Ends a job that should not go on: cancelled, without its client, or late. */
+static int job_lapsed(struct job *job)
+{
+	uint64_t deadline_ns = job->request->deadline_ns;
+
+	if (job->cancelled)
+		return job_fail_errno(job, job->cancelled, NULL);
+	if (deadline_ns && deadline_ns <= service_now())
+		return job_fail_errno(job, -ETIMEDOUT, NULL);
+	return 0;
+}
+
 /* ---- admission ------------------------------------------------------------------------------- */
 int job_need_right(struct job *job, uint32_t rights)
 {
@@ -326,6 +338,8 @@ static int job_enter(struct job *job)
 	if (service->draining && job->request->body_case != FACET__WIRE__REQUEST__BODY_INFO)
 		return job_refuse(job, FACET__WIRE__CODE__UNAVAILABLE, 1000,
 				  "the daemon is draining; come back after its restart");
+	if (job_lapsed(job))
+		return -1;
 	err = tenant_enter(tenant, job->arrived_ns, &retry_ms);
 	if (err)
 		return job_refuse(
@@ -391,10 +405,8 @@ void job_schedule(struct job *job, struct sched_target *target, uint32_t units, 
 	uint32_t retry_ms = 10;
 	int err;
 
-	if (job->cancelled) {
-		job_fail_errno(job, job->cancelled, NULL);
+	if (job_lapsed(job))
 		return;
-	}
 	job->step = step;
 	job->sched.tenant = job->tenant;
 	job->sched.class =
@@ -476,6 +488,8 @@ void job_gallery(struct job *job, job_step step)
 {
 	int err;
 
+	if (job_lapsed(job))
+		return;
 	if (!job_gallery_usable(job)) {
 		job_not_ready(job, job->gallery);
 		return;

@@ -119,6 +119,7 @@ void job_cancel(struct job *job);
 void job_orphan(struct job *job);
 
 /* ---- stages ---------------------------------------------------------------------------------- */
+/* As job_gallery() it ends a job that was cancelled or is late instead. */
 void job_schedule(struct job *job, struct sched_target *target, uint32_t units, job_step step);
 /* work runs on the errand thread and leaves its outcome in job->error and job->text */
 void job_errand(struct job *job, job_step work, job_step step);

@@ -727,7 +727,8 @@ START_TEST(test_deadlines_and_cancels)
 {
 	Facet__Wire__ClientFrame frame = FACET__WIRE__CLIENT_FRAME__INIT;
 	Facet__Wire__Cancel cancel = FACET__WIRE__CANCEL__INIT;
-	Facet__Wire__Request request;
+	Facet__Wire__Request request, late;
+	Facet__Wire__Enrol enrol;
 	Facet__Wire__Echo echo;
 
 	raw_open(&raw, &rig);
@@ -735,6 +736,9 @@ START_TEST(test_deadlines_and_cancels)
 	echo_make(&request, &echo, NULL, 0);
 	request.deadline_ns = 1;
 	ck_assert_int_eq(raw_code(&raw, &request, NULL, 0), FACET__WIRE__CODE__DEADLINE_EXCEEDED);
+	enrol_make(&late, &enrol, probe_of(1, DIM, bulk_of(ones, sizeof(ones))));
+	late.deadline_ns = 1;
+	ck_assert_int_eq(raw_code(&raw, &late, NULL, 0), FACET__WIRE__CODE__DEADLINE_EXCEEDED);
 	cancel.id = 12345; /* of nothing: no answer, no harm */
 	frame.kind_case = FACET__WIRE__CLIENT_FRAME__KIND_CANCEL;
 	frame.cancel = &cancel;
