@@ -187,15 +187,19 @@ static request_serve *const serve[] = {
 	[GALLERY_RERANK] = gallery_rerank,
 };
 
+/* While the snapshot is held no delete of what the view shows is acknowledged. */
 static void run(struct gallery *gallery, struct gallery_request *request, struct store_view *view)
 {
-	int err;
+	struct gallery_snapshot snapshot;
+	int err, held;
 
 	request->error = 0;
 	request->text[0] = '\0';
 	request->more = false;
 	request->record_count = 0;
-	err = store_view_begin(gallery->store, view);
+	held = err = gallery_snapshot(gallery, &snapshot);
+	if (!err)
+		err = store_view_begin(gallery->store, view);
 	if (err) {
 		bad_store(request, err);
 	} else {
@@ -204,6 +208,8 @@ static void run(struct gallery *gallery, struct gallery_request *request, struct
 	}
 	request->next = NULL;
 	request->done(request);
+	if (!held)
+		gallery_release(gallery, &snapshot);
 }
 
 void *gallery_reader(void *argument)

@@ -20,7 +20,8 @@ static struct fixture f;
 static float vectors[40 * DIM];
 static int fsync_of_a_folder; /* the error it gives, 0: none */
 static bool open_fails, grow_fails;
-static ino_t synced[256]; /* folders */
+static enum { RUN, PAUSE, PAUSED } reading; /* of a transaction that only reads, once it began */
+static ino_t synced[256];		    /* folders */
 static size_t synced_count;
 
 int fsync(int fd)
@@ -56,6 +57,19 @@ int mdb_env_set_mapsize(MDB_env *env, size_t size)
 		return ENOMEM;
 	*(void **)&real = dlsym(RTLD_NEXT, "mdb_env_set_mapsize");
 	return real(env, size);
+}
+
+int mdb_txn_begin(MDB_env *env, MDB_txn *parent, unsigned int flags, MDB_txn **txn)
+{
+	int (*real)(MDB_env *, MDB_txn *, unsigned int, MDB_txn **), err;
+
+	*(void **)&real = dlsym(RTLD_NEXT, "mdb_txn_begin");
+	err = real(env, parent, flags, txn);
+	if (flags & MDB_RDONLY && __atomic_load_n(&reading, __ATOMIC_SEQ_CST) == PAUSE)
+		__atomic_store_n(&reading, PAUSED, __ATOMIC_SEQ_CST);
+	while (flags & MDB_RDONLY && __atomic_load_n(&reading, __ATOMIC_SEQ_CST) == PAUSED)
+		usleep(1000);
+	return err;
 }
 
 static void setup(void)
@@ -155,6 +169,33 @@ START_TEST(a_map_that_does_not_grow)
 }
 END_TEST
 
+/* A page that began before still has the template: the delete is not acknowledged before it ends. */
+START_TEST(a_delete_waits_for_an_export)
+{
+	struct fixture_wait *exported = fixture_wait_new(), *deleted = fixture_wait_new();
+	struct gallery_request page = {.kind = GALLERY_EXPORT, .limit = 40};
+	uint64_t id = 1;
+	struct gallery_request delete = {.kind = GALLERY_DELETE_TEMPLATES, .count = 1, .ids = &id};
+
+	enrol_some();
+	__atomic_store_n(&reading, PAUSE, __ATOMIC_SEQ_CST);
+	fixture_submit(&f, &page, exported);
+	while (__atomic_load_n(&reading, __ATOMIC_SEQ_CST) != PAUSED)
+		usleep(1000);
+	fixture_submit(&f, &delete, deleted);
+	usleep(100000);
+	ck_assert(!fixture_wait_over(deleted));
+	__atomic_store_n(&reading, RUN, __ATOMIC_SEQ_CST);
+	fixture_wait(exported, 1);
+	fixture_wait(deleted, 1);
+	ck_assert_uint_eq(page.record_count, 20);
+	ck_assert_int_eq(delete.error, 0);
+	gallery_request_clear(&page);
+	fixture_wait_free(exported);
+	fixture_wait_free(deleted);
+}
+END_TEST
+
 static bool was_synced(const char *path)
 {
 	struct stat st;
@@ -198,6 +239,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(t, nothing_is_acknowledged_in_a_file_that_may_go, 0, 3);
 	tcase_add_test(t, a_file_that_does_not_open_again);
 	tcase_add_test(t, a_map_that_does_not_grow);
+	tcase_add_test(t, a_delete_waits_for_an_export);
 	tcase_add_test(t, folders_are_synced);
 	suite_add_tcase(s, t);
 	return s;
