@@ -61,7 +61,7 @@ static int delete_check(struct gallery *gallery, struct gallery_request *request
 
 static int stage_templates(struct gallery *gallery, struct gallery_request *request)
 {
-	if (group_room(gallery, request->count))
+	if (group_room(gallery, request->count, false))
 		return gallery_fail(request, -ENOMEM, "out of memory");
 	for (uint32_t i = 0; i < request->count; i++) {
 		uint32_t row = rows_by_id(&gallery->rows, request->ids[i]);
@@ -82,7 +82,7 @@ static int stage_subject(struct gallery *gallery, struct gallery_request *reques
 
 	if (subject == INDEX_NONE || !gallery->subjects.entry[subject].count)
 		return gallery_fail(request, -ENOENT, "no such subject");
-	if (group_room(gallery, gallery->subjects.entry[subject].count))
+	if (group_room(gallery, gallery->subjects.entry[subject].count, false))
 		return gallery_fail(request, -ENOMEM, "out of memory");
 	row = gallery->subjects.entry[subject].head;
 	for (; row != ROWS_NONE; row = gallery->rows.older[row])

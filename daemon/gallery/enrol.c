@@ -186,7 +186,7 @@ static int enrol_prepare(struct gallery *gallery, struct gallery_request *reques
 
 	if (rows_room(&gallery->rows, request->count) ||
 	    subjects_room(&gallery->subjects, request->subject_count) ||
-	    group_room(gallery, request->count))
+	    group_room(gallery, request->count, true))
 		return gallery_fail(request, -ENOMEM, "out of memory");
 	for (uint32_t i = 0; i < request->count && !err; i++) {
 		if (i + AHEAD < request->count && request->ids[i + AHEAD])

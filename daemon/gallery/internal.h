@@ -51,8 +51,8 @@ struct group {
 	struct store_answer answers[GALLERY_QUEUE_MAX];
 	uint32_t request_count;
 	struct staged *staged;
-	int8_t *x; /* [staged][dim] */
-	uint32_t count, room;
+	int8_t *x; /* of enrolments: [staged][dim] */
+	uint32_t count, room, x_room;
 	struct store_txn txn;
 };
 
@@ -128,7 +128,7 @@ struct group_ops {
 	void (*take_back)(struct gallery *gallery, uint32_t from);
 };
 extern const struct group_ops enrol_ops, delete_ops;
-int group_room(struct gallery *gallery, uint32_t more); /* -ENOMEM */
+int group_room(struct gallery *gallery, uint32_t more, bool vectors); /* -ENOMEM */
 
 /* reclaim.c: dead rows are wiped when no snapshot sees them, used again when none can read them. */
 void reclaim_add(struct gallery *gallery, uint32_t row);

@@ -28,26 +28,33 @@ static void finish(struct gallery_request *request)
 	request->done(request);
 }
 
-int group_room(struct gallery *gallery, uint32_t more)
+static int grow(void **array, uint32_t *room, uint32_t want, size_t bytes)
+{
+	void *more;
+
+	if (want <= *room)
+		return 0;
+	want = want < 1024 ? 1024 : want + want / 4;
+	more = realloc(*array, want * bytes);
+	if (!more)
+		return -ENOMEM;
+	*array = more;
+	*room = want;
+	return 0;
+}
+
+int group_room(struct gallery *gallery, uint32_t more, bool vectors)
 {
 	struct group *group = gallery->group;
 	uint32_t want = group->count + more;
-	struct staged *staged;
-	int8_t *x;
+	void *staged = group->staged, *x = group->x;
+	int err = grow(&staged, &group->room, want, sizeof(*group->staged));
 
-	if (want <= group->room)
-		return 0;
-	want = want < 1024 ? 1024 : want + want / 4;
-	staged = realloc(group->staged, want * sizeof(*staged));
-	if (!staged)
-		return -ENOMEM;
 	group->staged = staged;
-	x = realloc(group->x, (size_t)want * gallery->spec.space.dim);
-	if (!x)
-		return -ENOMEM;
+	if (!err && vectors)
+		err = grow(&x, &group->x_room, want, gallery->spec.space.dim);
 	group->x = x;
-	group->room = want;
-	return 0;
+	return err;
 }
 
 /* ---- the disk ------------------------------------------------------------------------------ */

@@ -233,7 +233,7 @@ static bool memory_has(const void *bytes, size_t n)
 
 	for (int i = 0; i < ROWS_PARTS; i++)
 		found = found || part_has(&g->rows.part[i], bytes, n);
-	return found || (g->group->room && memmem(g->group->x, g->group->room * DIM, bytes, n));
+	return found || (g->group->x_room && memmem(g->group->x, g->group->x_room * DIM, bytes, n));
 }
 
 START_TEST(deleted_is_wiped)
@@ -367,6 +367,22 @@ START_TEST(names_are_kept_compactly)
 }
 END_TEST
 
+/* A subject of many templates is deleted without memory for their vectors. */
+START_TEST(a_delete_takes_no_room_for_vectors)
+{
+	struct gallery_request request = {.kind = GALLERY_DELETE_SUBJECT, .subject = "s"};
+
+	for (int i = 0; i < 10; i++) {
+		uint64_t ids[500] = {0};
+
+		ck_assert_int_eq(fixture_enrol(&f, "s", vectors, 500, ids), 0);
+	}
+	ck_assert_int_eq(fixture_run(&f, &request), 0);
+	ck_assert_uint_eq(request.templates, 5000);
+	ck_assert_uint_lt(f.gallery->group->x_room, 5000);
+}
+END_TEST
+
 START_TEST(a_subject_page_beside_a_delete)
 {
 	struct gallery *g = f.gallery;
@@ -440,6 +456,7 @@ static Suite *suite(void)
 	tcase_add_test(t, index_against_a_plain_array);
 	tcase_add_test(t, a_snapshot_sees_its_time);
 	tcase_add_test(t, a_delete_waits_for_those_who_see_it);
+	tcase_add_test(t, a_delete_takes_no_room_for_vectors);
 	tcase_add_test(t, a_subject_page_beside_a_delete);
 	tcase_add_test(t, a_repeated_delete_waits_as_well);
 	tcase_add_test(t, slots_rest_while_a_search_runs);
