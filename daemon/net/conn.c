@@ -70,6 +70,13 @@ static void conn_watch(struct conn *conn)
 	conn->events = events;
 }
 
+static void conn_dirty(struct conn *conn)
+{
+	if (!conn->dirty)
+		conn->owner->dirty(conn->peer);
+	conn->dirty = true;
+}
+
 int conn_send(struct conn *conn, const Facet__Wire__ServerFrame *frame, const int *fds,
 	      uint32_t count)
 {
@@ -84,9 +91,7 @@ int conn_send(struct conn *conn, const Facet__Wire__ServerFrame *frame, const in
 		   wire_pending(conn->wire) > bound) {
 		conn_over(conn, DROP_STALLED);
 	}
-	if (!conn->dirty)
-		conn->owner->dirty(conn->peer);
-	conn->dirty = true;
+	conn_dirty(conn);
 	return 0;
 }
 
@@ -104,21 +109,6 @@ static bool conn_fatal(struct conn *conn, enum metrics_drop cause, Facet__Wire__
 	if (wire_queue(conn->wire, &frame.base, NULL, 0) >= 0)
 		wire_flush(conn->wire);
 	return false;
-}
-
-bool conn_flush(struct conn *conn)
-{
-	uint64_t bound = conn->service->config->send_bytes;
-
-	conn->dirty = false;
-	if (conn->over || wire_flush(conn->wire) < 0)
-		return false;
-	if (wire_pending(conn->wire) <= bound)
-		conn->stalled_ns = 0;
-	else if (!conn->stalled_ns)
-		conn->stalled_ns = service_now();
-	conn_watch(conn);
-	return true;
 }
 
 /* ---- frames ------------------------------------------------------------------------------------ */
@@ -246,24 +236,38 @@ static bool conn_frames(struct conn *conn)
 	return n < 0 ? conn_wire_error(conn, n) : !conn->over;
 }
 
+bool conn_flush(struct conn *conn)
+{
+	uint64_t bound = conn->service->config->send_bytes;
+
+	conn->dirty = false;
+	if (conn->over || wire_flush(conn->wire) < 0)
+		return false;
+	if (wire_pending(conn->wire) <= bound)
+		conn->stalled_ns = 0;
+	else if (!conn->stalled_ns)
+		conn->stalled_ns = service_now();
+	conn_watch(conn);
+	/* Those that were read before too many replies waited: no event would tell of them. */
+	return conn_frames(conn);
+}
+
 bool conn_ready(struct conn *conn, uint32_t events)
 {
 	int got = CONN_READ_FULL;
 
-	if ((events & EPOLLOUT) && !conn_flush(conn))
-		return false;
+	if (events & EPOLLOUT)
+		conn_dirty(conn);
 	if (conn->stalled_ns)
 		return !(events & (EPOLLERR | EPOLLHUP));
-	if (!conn_frames(conn))
-		return false;
-	for (int i = 0; i < CONN_READS && got >= CONN_READ_FULL && !conn->stalled_ns; i++) {
+	for (int i = 0; i < CONN_READS && got >= CONN_READ_FULL; i++) {
 		got = wire_fill(conn->wire);
 		if (got < 0)
 			return conn_wire_error(conn, got);
 		if (!conn_frames(conn))
 			return false;
 		if (wire_pending(conn->wire) > conn->service->config->send_bytes)
-			return conn_flush(conn);
+			break;
 	}
 	return true;
 }

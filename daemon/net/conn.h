@@ -39,7 +39,8 @@ void conn_identify(struct conn *conn);
 
 /* The socket is ready. False: the connection is over and is to be freed. */
 bool conn_ready(struct conn *conn, uint32_t events);
-/* End of a turn: writes what waits. False as above. */
+/* End of a turn in which it was dirty: writes what waits, and takes up frames that waited for that.
+ * False as above. */
 bool conn_flush(struct conn *conn);
 /* Once a second: has it greeted, does it read? False as above. */
 bool conn_check(struct conn *conn, uint64_t now_ns);

@@ -163,10 +163,14 @@ static void server_wakeup(struct server *server)
 static void server_settle(struct server *server)
 {
 	struct service *service = server->service;
+	uint32_t waiting;
 
 	bell_drain(&service->bell);
-	sched_run(service->sched);
-	server_flush(server);
+	do {
+		sched_run(service->sched);
+		waiting = sched_waiting(service->sched);
+		server_flush(server); /* may let requests in that waited for the client to read */
+	} while (sched_waiting(service->sched) > waiting);
 	server_wakeup(server);
 	if (service->draining && !service->jobs)
 		sd_event_exit(server->event, 0);

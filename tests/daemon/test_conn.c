@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A connection and its owner's turns, with requests that are answered on the spot. */
+#include <check.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "daemon/job/job.h"
+#include "daemon/job/service.h"
+#include "daemon/net/conn.h"
+
+#define REQUESTS 300
+
+static struct config config = {.send_bytes = 1000, .stall_seconds = 30};
+static struct service service = {.config = &config};
+static struct conn *conn;
+static struct wire *client;
+static uint32_t watched;
+static bool listed; /* to be flushed at the end of the turn */
+
+static void owner_watch(void *peer, uint32_t events)
+{
+	(void)peer;
+	watched = events;
+}
+
+static void owner_dirty(void *peer)
+{
+	(void)peer;
+	ck_assert_msg(!listed, "it is in the owner's list already");
+	listed = true;
+}
+
+static const struct conn_owner owner = {
+	.service = &service, .watch = owner_watch, .dirty = owner_dirty};
+
+static void frame_send(Facet__Wire__ClientFrame__KindCase kind, uint64_t id)
+{
+	Facet__Wire__ClientFrame frame = FACET__WIRE__CLIENT_FRAME__INIT;
+	Facet__Wire__Request request = FACET__WIRE__REQUEST__INIT;
+	Facet__Wire__Hello hello = FACET__WIRE__HELLO__INIT;
+
+	frame.kind_case = kind;
+	hello.major = WIRE_MAJOR;
+	request.id = id;
+	if (kind == FACET__WIRE__CLIENT_FRAME__KIND_HELLO)
+		frame.hello = &hello;
+	else
+		frame.request = &request; /* without a body: UNIMPLEMENTED */
+	ck_assert_int_eq(wire_queue(client, &frame.base, NULL, 0), 0);
+}
+
+static void start(void)
+{
+	int pair[2];
+
+	log_init(&service.log, LOG_LEVEL_ERROR);
+	ck_assert_int_eq(tenants_create(&config, getuid(), &service.tenants), 0);
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+	client = wire_create(pair[1]);
+	watched = EPOLLIN;
+	conn = conn_create(pair[0], &owner, NULL);
+	ck_assert_ptr_nonnull(conn);
+	frame_send(FACET__WIRE__CLIENT_FRAME__KIND_HELLO, 0);
+	for (uint64_t i = 1; i <= REQUESTS; i++)
+		frame_send(FACET__WIRE__CLIENT_FRAME__KIND_REQUEST, i);
+	ck_assert_int_eq(wire_flush(client), 0);
+}
+
+static void stop(void)
+{
+	conn_free(conn);
+	wire_free(client);
+	job_store_free(&service);
+	tenants_free(service.tenants);
+}
+
+static void ready(void)
+{
+	struct pollfd pfd = {.fd = conn_fd(conn), .events = (short)watched};
+
+	if (poll(&pfd, 1, 0) == 1)
+		ck_assert(conn_ready(conn, (uint32_t)pfd.revents));
+}
+
+static void flush(void)
+{
+	while (listed) {
+		listed = false;
+		ck_assert(conn_flush(conn));
+	}
+}
+
+static unsigned answers(void)
+{
+	struct wire_frame frame;
+	unsigned count = 0;
+
+	ck_assert_int_ge(wire_fill(client), 0);
+	while (wire_next(client, &frame) == 1)
+		count++;
+	return count;
+}
+
+/* What was read and not yet handled when too many replies waited is not forgotten. */
+START_TEST(test_all_requests_are_answered)
+{
+	unsigned count = 0;
+
+	start();
+	for (int turn = 0; turn < 2 * REQUESTS; turn++) {
+		ready();
+		flush();
+		count += answers();
+	}
+	ck_assert_uint_eq(count, 1 + REQUESTS);
+	stop();
+}
+END_TEST
+
+START_TEST(test_a_turn_flushes_once)
+{
+	Facet__Wire__ServerFrame frame = FACET__WIRE__SERVER_FRAME__INIT;
+	Facet__Wire__Reply reply = FACET__WIRE__REPLY__INIT;
+
+	frame.kind_case = FACET__WIRE__SERVER_FRAME__KIND_REPLY;
+	frame.reply = &reply;
+	start();
+	ready();
+	ck_assert(listed);
+	/* A job of it ends in the same turn. */
+	ck_assert_int_eq(conn_send(conn, &frame, NULL, 0), 0);
+	flush();
+	stop();
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("conn");
+	TCase *tcase = tcase_create("conn");
+	SRunner *runner;
+	int failed;
+
+	tcase_add_test(tcase, test_all_requests_are_answered);
+	tcase_add_test(tcase, test_a_turn_flushes_once);
+	suite_add_tcase(suite, tcase);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed != 0;
+}
