@@ -103,7 +103,7 @@ struct gallery_snapshot {
 };
 
 int gallery_snapshot(struct gallery *gallery,
-		     struct gallery_snapshot *snapshot); /* -EAGAIN not ready */
+		     struct gallery_snapshot *snapshot); /* -EAGAIN not ready, or not this moment */
 void gallery_release(struct gallery *gallery, struct gallery_snapshot *snapshot);
 
 /* A query ready to be searched. The float probe is kept for re-rank by the caller. */

@@ -163,10 +163,11 @@ static int subject_page(struct gallery *gallery, struct gallery_request *request
 
 	if (!err && !memchr(request->subject, '\0', sizeof(request->subject)))
 		err = gallery_fail(request, -EINVAL, "the subject's name is too long");
-	if (!err && gallery_snapshot(gallery, &snapshot))
-		err = no_memory(request);
 	if (err)
 		return err;
+	err = gallery_snapshot(gallery, &snapshot);
+	if (err)
+		return gallery_fail(request, err, "%s", strerror(-err));
 	pthread_mutex_lock(&gallery->subjects.lock);
 	subject = subjects_find(&gallery->subjects, request->subject);
 	if (subject != INDEX_NONE)
@@ -197,10 +198,11 @@ static void run(struct gallery *gallery, struct gallery_request *request, struct
 	request->text[0] = '\0';
 	request->more = false;
 	request->record_count = 0;
-	held = err = gallery_snapshot(gallery, &snapshot);
-	if (!err)
-		err = store_view_begin(gallery->store, view);
-	if (err) {
+	held = gallery_snapshot(gallery, &snapshot);
+	err = held ? held : store_view_begin(gallery->store, view);
+	if (held) {
+		gallery_fail(request, held, "%s", strerror(-held));
+	} else if (err) {
 		bad_store(request, err);
 	} else {
 		serve[request->kind](gallery, request, view);

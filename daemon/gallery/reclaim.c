@@ -7,6 +7,8 @@
  */
 #include "daemon/gallery/internal.h"
 
+#include <unistd.h>
+
 static void push(struct gallery *gallery, struct row_list *list, uint32_t row)
 {
 	gallery->rows.seq[row] = ROWS_NONE;
@@ -87,23 +89,35 @@ void reclaim_run(struct gallery *gallery)
 	set_wanted(gallery);
 }
 
-#define EPOCH_LATE (UINT32_MAX - (1u << 20))
+#define EPOCH_LATE     (UINT32_MAX - (1u << 20)) /* from here on a moment without snapshots is used */
+#define EPOCH_LAST     (UINT32_MAX - (1u << 18)) /* and from here on one is made */
+#define REBASE_WAIT_US 200
 
 /* With the lock held no snapshot can begin; without snapshots all dead rows can go. */
-void epoch_rebase(struct gallery *gallery)
+static bool rebased(struct gallery *gallery)
 {
 	struct rows *rows = &gallery->rows;
 	uint32_t *born = (uint32_t *)rows->view.born;
+	bool quiet;
 
-	if (gallery->epoch < EPOCH_LATE)
-		return;
 	reclaim_run(gallery);
 	pthread_mutex_lock(&gallery->snapshots.lock);
-	if (!gallery->snapshots.count && gallery->dying.first == ROWS_NONE) {
-		for (uint64_t r = 0; r < rows->high; r++)
-			if (born[r] != SEARCH_NEVER)
-				born[r] = 0;
+	quiet = !gallery->snapshots.count && gallery->dying.first == ROWS_NONE;
+	for (uint64_t r = 0; quiet && r < rows->high; r++)
+		if (born[r] != SEARCH_NEVER)
+			born[r] = 0;
+	if (quiet)
 		gallery->epoch = gallery->snapshots.epoch = 1;
-	}
 	pthread_mutex_unlock(&gallery->snapshots.lock);
+	return quiet;
+}
+
+void epoch_rebase(struct gallery *gallery)
+{
+	if (gallery->epoch < EPOCH_LATE || rebased(gallery) || gallery->epoch < EPOCH_LAST)
+		return;
+	snapshots_refuse(&gallery->snapshots, true);
+	while (!rebased(gallery))
+		usleep(REBASE_WAIT_US);
+	snapshots_refuse(&gallery->snapshots, false);
 }

@@ -75,13 +75,24 @@ static struct snapshot_held *present(struct snapshots *snapshots)
 	return held;
 }
 
+void snapshots_refuse(struct snapshots *snapshots, bool refuse)
+{
+	pthread_mutex_lock(&snapshots->lock);
+	snapshots->refusing = refuse;
+	pthread_mutex_unlock(&snapshots->lock);
+}
+
 int snapshots_hold(struct snapshots *snapshots, uint32_t *epoch, uint64_t *rows,
 		   uint64_t *generation)
 {
-	struct snapshot_held *held;
+	struct snapshot_held *held = NULL;
+	int err = -EAGAIN;
 
 	pthread_mutex_lock(&snapshots->lock);
-	held = present(snapshots);
+	if (!snapshots->refusing) {
+		held = present(snapshots);
+		err = held ? 0 : -ENOMEM;
+	}
 	if (held) {
 		held->holders++;
 		*epoch = held->epoch;
@@ -89,7 +100,7 @@ int snapshots_hold(struct snapshots *snapshots, uint32_t *epoch, uint64_t *rows,
 		*generation = held->generation;
 	}
 	pthread_mutex_unlock(&snapshots->lock);
-	return held ? 0 : -ENOMEM;
+	return err;
 }
 
 static struct snapshot_held *find(struct snapshots *snapshots, uint64_t generation)

@@ -24,13 +24,15 @@ struct snapshots {
 	uint64_t rows;
 	struct snapshot_held *held; /* a ring, oldest first; its first entry has holders */
 	uint32_t first, count, size;
+	bool refusing; /* no new ones, until those that are held have ended */
 };
 
 void snapshots_init(struct snapshots *snapshots);
 void snapshots_free(struct snapshots *snapshots); /* none is held */
 void snapshots_publish(struct snapshots *snapshots, uint32_t epoch, uint64_t rows);
 uint64_t snapshots_stamp(struct snapshots *snapshots); /* a moment: later snapshots are newer */
-/* -ENOMEM */
+void snapshots_refuse(struct snapshots *snapshots, bool refuse);
+/* -ENOMEM; -EAGAIN while they are refused */
 int snapshots_hold(struct snapshots *snapshots, uint32_t *epoch, uint64_t *rows,
 		   uint64_t *generation);
 /* True if it was the oldest one that let go. */

@@ -319,20 +319,60 @@ START_TEST(searches_beside_writers)
 }
 END_TEST
 
+static void set_epoch(uint32_t epoch)
+{
+	pthread_mutex_lock(&f.gallery->snapshots.lock);
+	f.gallery->epoch = f.gallery->snapshots.epoch = epoch;
+	pthread_mutex_unlock(&f.gallery->snapshots.lock);
+}
+
 START_TEST(epochs_begin_again)
 {
 	uint64_t ids[10] = {0}, more = 0;
 
 	ck_assert_int_eq(fixture_enrol(&f, "e", vectors, 10, ids), 0);
 	ck_assert_int_eq(fixture_delete(&f, ids[3]), 0);
-	pthread_mutex_lock(&f.gallery->snapshots.lock);
-	f.gallery->epoch = f.gallery->snapshots.epoch = UINT32_MAX - 1000;
-	pthread_mutex_unlock(&f.gallery->snapshots.lock);
+	set_epoch(UINT32_MAX - (1u << 19));
 	ck_assert_int_eq(fixture_enrol(&f, "e", vectors + 10 * DIM, 1, &more), 0);
 	ck_assert_uint_lt(f.gallery->epoch, 10);
 	ck_assert(fixture_has(&f, more) && fixture_has(&f, ids[0]) && !fixture_has(&f, ids[3]));
 	ck_assert_int_eq(fixture_delete(&f, more), 0);
 	ck_assert(!fixture_has(&f, more) && fixture_has(&f, ids[9]));
+}
+END_TEST
+
+/* Without a moment free of snapshots by itself: the writer makes one before the epochs run out. */
+START_TEST(epochs_begin_again_under_load)
+{
+	uint64_t ids[2] = {0}, more = 0;
+	const char *subject = "e";
+	struct gallery_request request = {.kind = GALLERY_ENROL,
+					  .count = 1,
+					  .f32 = vectors + 2 * DIM,
+					  .subjects = &subject,
+					  .subject_count = 1,
+					  .ids = &more};
+	struct fixture_wait *wait = fixture_wait_new();
+	struct gallery_snapshot held, next;
+	int err;
+
+	ck_assert_int_eq(fixture_enrol(&f, "e", vectors, 2, ids), 0);
+	set_epoch(UINT32_MAX - 2);
+	ck_assert_int_eq(gallery_snapshot(f.gallery, &held), 0);
+	fixture_submit(&f, &request, wait);
+	while (!(err = gallery_snapshot(f.gallery, &next))) {
+		ck_assert(!fixture_wait_over(wait));
+		gallery_release(f.gallery, &held);
+		held = next;
+	}
+	ck_assert_int_eq(err, -EAGAIN);
+	ck_assert(!fixture_wait_over(wait));
+	gallery_release(f.gallery, &held);
+	fixture_wait(wait, 1);
+	fixture_wait_free(wait);
+	ck_assert_int_eq(request.error, 0);
+	ck_assert_uint_lt(f.gallery->epoch, 10);
+	ck_assert(fixture_has(&f, more) && fixture_has(&f, ids[0]));
 }
 END_TEST
 
@@ -465,6 +505,7 @@ static Suite *suite(void)
 	tcase_add_test(t, deleted_is_wiped);
 	tcase_add_test(t, searches_beside_writers);
 	tcase_add_test(t, epochs_begin_again);
+	tcase_add_test(t, epochs_begin_again_under_load);
 	tcase_add_test(t, names_are_kept_compactly);
 	suite_add_tcase(s, t);
 	return s;
