@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "daemon/job/search.h"
+#include "daemon/net/rights.h"
 
 /* ---- verify ---------------------------------------------------------------------------------- */
 static bool passes(enum search_metric metric, float score, float threshold)
@@ -179,6 +180,32 @@ static void compare_probed_a(struct job *job)
 	job_probe(job, m->b, NULL, job->probe.count, &job->other, compare_probed_b);
 }
 
+static const Facet__Wire__Tensors *compare_tensors(const Facet__Wire__Probe *probe)
+{
+	return probe && probe->kind_case == FACET__WIRE__PROBE__KIND_TENSORS ? probe->tensors
+									     : NULL;
+}
+
+/* A template made here may be compared with one of its own space; with given vectors, which tell
+ * what it is, only by who may have it in hand (see infer). */
+static int compare_allowed(struct job *job, const Facet__Wire__Compare *m)
+{
+	const Facet__Wire__Tensors *a = compare_tensors(m->a);
+	const Facet__Wire__Tensors *b = compare_tensors(m->b);
+	const struct model_entry *of_a, *of_b;
+
+	if (!a != !b)
+		return job_need_right(job, RIGHT_SEARCH_VECTOR | RIGHT_RAW_KERNEL | RIGHT_ADMIN);
+	of_a = a ? service_model(job->service, a->model) : NULL;
+	of_b = b ? service_model(job->service, b->model) : NULL;
+	if (!of_a || !of_b ||
+	    !memcmp(model_info(of_a->model)->space_digest, model_info(of_b->model)->space_digest,
+		    32))
+		return 0;
+	return job_fail(job, FACET__WIRE__CODE__FAILED_PRECONDITION,
+			"the two models are of different spaces; compare templates of one space");
+}
+
 void handle_compare(struct job *job)
 {
 	const Facet__Wire__Compare *m = job->body;
@@ -199,5 +226,7 @@ void handle_compare(struct job *job)
 			 "%u pairs; send 32,768 at once at most", m->a->vectors->count);
 		return;
 	}
+	if (compare_allowed(job, m))
+		return;
 	job_probe(job, m->a, NULL, 0, &job->probe, compare_probed_a);
 }

@@ -300,6 +300,28 @@ START_TEST(test_reload)
 }
 END_TEST
 
+/* Images against vectors: with one-hot vectors that gives the image's template away. */
+static int mixed_compare_code(void)
+{
+	Facet__Wire__Request request = FACET__WIRE__REQUEST__INIT;
+	Facet__Wire__Compare compare = FACET__WIRE__COMPARE__INIT;
+	Facet__Wire__Probe image = FACET__WIRE__PROBE__INIT, vector = FACET__WIRE__PROBE__INIT;
+	Facet__Wire__Tensors tensors = FACET__WIRE__TENSORS__INIT;
+	Facet__Wire__Vectors vectors = FACET__WIRE__VECTORS__INIT;
+
+	tensors.model = (char *)"feature";
+	tensors.count = vectors.count = 1;
+	image.kind_case = FACET__WIRE__PROBE__KIND_TENSORS;
+	image.tensors = &tensors;
+	vector.kind_case = FACET__WIRE__PROBE__KIND_VECTORS;
+	vector.vectors = &vectors;
+	compare.a = &image;
+	compare.b = &vector;
+	request.body_case = FACET__WIRE__REQUEST__BODY_COMPARE;
+	request.compare = &compare;
+	return raw_code(&raw, &request, NULL, 0);
+}
+
 /* The peer's user may do nothing but what its section says, and sees no gallery but its own. */
 START_TEST(test_rights_of_a_peer)
 {
@@ -317,7 +339,7 @@ START_TEST(test_rights_of_a_peer)
 	raw_hello(&raw);
 	gallery_make();
 	snprintf(settings, sizeof(settings),
-		 "[device cpu]\nthreads = 1\n[tenant me]\nuids = %u\nrights = enrol\n"
+		 "[device cpu]\nthreads = 1\n[tenant me]\nuids = %u\nrights = enrol, verify\n"
 		 "galleries = staff\n",
 		 (unsigned)getuid());
 	config_write(settings);
@@ -327,6 +349,7 @@ START_TEST(test_rights_of_a_peer)
 	frame = raw_next(&raw);
 	ck_assert_ptr_null(frame->reply->error);
 	facet__wire__server_frame__free_unpacked(frame, NULL);
+	ck_assert_int_eq(mixed_compare_code(), FACET__WIRE__CODE__PERMISSION_DENIED);
 	request.body_case = FACET__WIRE__REQUEST__BODY_EXPORT;
 	request.export = &export;
 	export.gallery = gallery;
