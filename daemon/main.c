@@ -165,7 +165,8 @@ static int paths_find(const struct options *options, const struct config *config
 	return err;
 }
 
-/* Makes the last folder of the path, and with parents those before it. */
+/* Makes the last folder of the path, with this mode whatever the umask, and with parents those
+ * before it. */
 static int folder_make(const char *path, mode_t mode, bool parents)
 {
 	char copy[MAIN_PATH];
@@ -179,7 +180,9 @@ static int folder_make(const char *path, mode_t mode, bool parents)
 			err = -errno;
 		*p = '/';
 	}
-	if (!err && mkdir(copy, mode) < 0 && errno != EEXIST)
+	if (!err && mkdir(copy, mode) == 0)
+		err = chmod(copy, mode) < 0 ? -errno : 0;
+	else if (!err && errno != EEXIST)
 		err = -errno;
 	return err;
 }

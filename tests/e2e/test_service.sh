@@ -90,6 +90,14 @@ ready
 kill "${pids[0]}"
 wait "${pids[0]}" || fail "SIGTERM: exit $?"
 
+# A folder it makes for the socket is open to those whom the socket itself lets in.
+"$facetd" --socket "$folder/run/s" --state "$folder/state" 2>>"$folder/log" &
+pids=($!)
+FACET_SOCKET=$folder/run/s ready
+[[ $(stat -c %a "$folder/run") = 755 ]] || fail "mode of the socket's folder: $(stat -c %a "$folder/run")"
+kill "${pids[0]}"
+wait "${pids[0]}" || fail "SIGTERM: exit $?"
+
 # Started by systemd's socket, it tells systemd that it is ready.
 if command -v systemd-socket-activate >/dev/null; then
 	rm -f "$folder/s"
