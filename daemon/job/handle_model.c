@@ -241,8 +241,10 @@ void handle_model_delete(struct job *job)
 	}
 	user = model_user(job->service, m->name);
 	if (user) {
+		/* One he has no right on stays unnamed. */
 		job_fail(job, FACET__WIRE__CODE__FAILED_PRECONDITION,
-			 "gallery %s uses the model; delete it first", user->name);
+			 "gallery %s uses the model; delete it first",
+			 tenant_rights(job->tenant, user->name) ? user->name : "of another tenant");
 		return;
 	}
 	if (m->dry_run) {
