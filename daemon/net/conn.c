@@ -272,6 +272,11 @@ bool conn_ready(struct conn *conn, uint32_t events)
 	return true;
 }
 
+bool conn_unsent(const struct conn *conn)
+{
+	return wire_pending(conn->wire) > 0;
+}
+
 bool conn_check(struct conn *conn, uint64_t now_ns)
 {
 	uint64_t limit = conn->service->config->stall_seconds * 1000000000ull;

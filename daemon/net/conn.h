@@ -42,6 +42,8 @@ bool conn_ready(struct conn *conn, uint32_t events);
 /* End of a turn in which it was dirty: writes what waits, and takes up frames that waited for that.
  * False as above. */
 bool conn_flush(struct conn *conn);
+/* Replies wait for the client to read. */
+bool conn_unsent(const struct conn *conn);
 /* Once a second: has it greeted, does it read? False as above. */
 bool conn_check(struct conn *conn, uint64_t now_ns);
 /* A frame to the client; takes the descriptors. -EMSGSIZE: too large, nothing was sent. */

@@ -160,6 +160,16 @@ static void server_wakeup(struct server *server)
 	sd_event_source_set_enabled(server->wakeup, ns ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
 }
 
+static bool server_done(const struct server *server)
+{
+	if (!server->service->draining || server->service->jobs)
+		return false;
+	for (const struct peer *peer = server->peers; peer; peer = peer->next)
+		if (conn_unsent(peer->conn))
+			return false;
+	return true;
+}
+
 static void server_settle(struct server *server)
 {
 	struct service *service = server->service;
@@ -172,7 +182,7 @@ static void server_settle(struct server *server)
 		server_flush(server); /* may let requests in that waited for the client to read */
 	} while (sched_waiting(service->sched) > waiting);
 	server_wakeup(server);
-	if (service->draining && !service->jobs)
+	if (server_done(server))
 		sd_event_exit(server->event, 0);
 }
 

@@ -275,6 +275,38 @@ START_TEST(test_sigterm_finishes_what_runs)
 }
 END_TEST
 
+/* Replies that do not fit the socket wait for a client that still reads. */
+START_TEST(test_sigterm_delivers_what_is_answered)
+{
+	static uint8_t payload[100000];
+	Facet__Wire__Request request = FACET__WIRE__REQUEST__INIT;
+	Facet__Wire__Echo echo = FACET__WIRE__ECHO__INIT;
+	Facet__Wire__ServerFrame *frame;
+
+	rig_make(&rig, "[device cpu]\nthreads = 1\n");
+	rig_start(&rig);
+	raw_open(&raw, &rig);
+	raw_hello(&raw);
+	echo.payload.data = payload;
+	echo.payload.len = sizeof(payload);
+	request.body_case = FACET__WIRE__REQUEST__BODY_ECHO;
+	request.echo = &echo;
+	for (request.id = 0; request.id < 20; request.id++)
+		ck_assert(raw_request(&raw, &request, NULL, 0));
+	usleep(100000); /* all have been answered, and wait */
+	kill(rig.pid, SIGTERM);
+	for (uint64_t i = 0; i < 20; i++) {
+		frame = raw_next(&raw);
+		ck_assert_msg(frame != NULL, "only %u replies came", (unsigned)i);
+		ck_assert_ptr_null(frame->reply->error);
+		facet__wire__server_frame__free_unpacked(frame, NULL);
+	}
+	raw_close(&raw);
+	ck_assert_int_eq(rig_end(&rig, SIGTERM), 0);
+	rig_remove(&rig);
+}
+END_TEST
+
 START_TEST(test_reload)
 {
 	rig_make(&rig, "[device cpu]\nthreads = 1\n");
@@ -399,6 +431,7 @@ int main(void)
 	tcase_set_timeout(tcase, 60);
 	tcase_add_loop_test(tcase, test_killed_under_load_it_has_what_it_acknowledged, 0, 4);
 	tcase_add_test(tcase, test_sigterm_finishes_what_runs);
+	tcase_add_test(tcase, test_sigterm_delivers_what_is_answered);
 	tcase_add_test(tcase, test_reload);
 	tcase_add_test(tcase, test_rights_of_a_peer);
 	suite_add_tcase(suite, tcase);
