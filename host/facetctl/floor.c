@@ -211,7 +211,7 @@ static int by_value(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-int floor_run(uint32_t depth, double seconds, int processor, struct floor_result *result)
+int floor_run(uint32_t depth, double seconds, int processor, struct load_result *result)
 {
 	struct client c = {.depth = depth};
 	int pair[2], error = 0;
@@ -238,7 +238,7 @@ int floor_run(uint32_t depth, double seconds, int processor, struct floor_result
 	if (!error) {
 		uint64_t n = c.received < SAMPLES_MAX ? c.received : SAMPLES_MAX;
 
-		result->per_second = (double)c.received / (load_now() - start);
+		*result = (struct load_result){.calls = c.received, .seconds = load_now() - start};
 		qsort(c.latency, n, sizeof(*c.latency), by_value);
 		result->p50_us = 1e6 * (double)c.latency[n / 2];
 		result->p99_us = 1e6 * (double)c.latency[n * 99 / 100];

@@ -8,14 +8,10 @@
 #ifndef FACET_FACETCTL_FLOOR_H
 #define FACET_FACETCTL_FLOOR_H
 
-#include <stdint.h>
-
-struct floor_result {
-	double per_second, p50_us, p99_us;
-};
+#include "host/facetctl/load.h"
 
 /* depth messages in flight for that long; the worker on that processor, -1: wherever the process may
  * run. 0 or a negative errno. */
-int floor_run(uint32_t depth, double seconds, int processor, struct floor_result *result);
+int floor_run(uint32_t depth, double seconds, int processor, struct load_result *result);
 
 #endif
