@@ -173,7 +173,7 @@ int facet_subject_delete(struct facet *c, const char *gallery, const char *subje
 	if (err)
 		return err;
 	client_request_init(&r, FACET__WIRE__REQUEST__BODY_SUBJECT_DELETE);
-	client_key(c, p.key, key);
+	client_key(c, &r, p.key, key);
 	r.wire.subject_delete = &del;
 	del.gallery = (char *)gallery;
 	del.subject = (char *)subject;
@@ -194,7 +194,7 @@ int facet_template_delete(struct facet *c, const char *gallery, const uint64_t *
 	if (err)
 		return err;
 	client_request_init(&r, FACET__WIRE__REQUEST__BODY_TEMPLATE_DELETE);
-	client_key(c, p.key, key);
+	client_key(c, &r, p.key, key);
 	r.wire.template_delete = &del;
 	del.gallery = (char *)gallery;
 	del.ids = (uint64_t *)ids;

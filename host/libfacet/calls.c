@@ -154,7 +154,7 @@ void client_request_init(struct client_request *r, int body_case)
 	r->fd_count = 0;
 	r->inlined = 0;
 	r->err = 0;
-	r->once = false;
+	r->once = r->keyed = false;
 	memset(r->out, 0, sizeof(r->out));
 	memset(r->arg, 0, sizeof(r->arg));
 }
@@ -240,6 +240,7 @@ static int submit_checked(struct facet *c, struct client_request *r, const struc
 	call->user = how->user;
 	call->finish = r->finish;
 	call->once = r->once;
+	call->keyed = r->keyed;
 	call->deadline = how->timeout_ns ? client_now() + how->timeout_ns : 0;
 	memcpy(call->out, r->out, sizeof(r->out));
 	memcpy(call->arg, r->arg, sizeof(r->arg));
@@ -434,6 +435,16 @@ void client_calls_expire(struct facet *c, uint64_t now)
 }
 
 /* ---- restarts ------------------------------------------------------------------------------------ */
+/* It was sent, and what became of it nobody knows. */
+static void call_abort(struct facet *c, struct client_call *call)
+{
+	int result = client_fail(&call->error, FACET_EABORTED,
+				 "the connection was lost; the call may or may not have happened%s",
+				 call->keyed ? ": repeat it with the same key" : "");
+
+	client_call_complete(c, call, result);
+}
+
 void client_calls_lost(struct facet *c)
 {
 	for (uint32_t i = 0; i < c->call_slots; i++) {
@@ -448,10 +459,7 @@ void client_calls_lost(struct facet *c)
 			call->sent = false;
 			continue;
 		}
-		client_call_complete(c, call,
-				     client_fail(&call->error, FACET_EABORTED,
-						 "the connection was lost; the call may or may not "
-						 "have happened"));
+		call_abort(c, call);
 	}
 }
 
@@ -462,6 +470,10 @@ void client_calls_give_up(struct facet *c)
 
 		if (call->state != CALL_PENDING)
 			continue;
+		if (call->keyed && call->replays) {
+			call_abort(c, call);
+			continue;
+		}
 		call->error = c->lost;
 		client_call_complete(c, call, -c->lost.code);
 	}

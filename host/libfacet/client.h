@@ -36,8 +36,9 @@ struct client_request {
 	int fds[WIRE_FDS_MAX];
 	uint32_t fd_count;
 	size_t inlined;
-	int err;   /* of filling: the first code that client_request_...() met */
-	bool once; /* may not be repeated */
+	int err;    /* of filling: the first code that client_request_...() met */
+	bool once;  /* may not be repeated */
+	bool keyed; /* changes something; may be repeated with the same key only */
 	client_finish finish;
 	void *out[CLIENT_OUTS];
 	uint64_t arg[CLIENT_OUTS];
@@ -52,7 +53,7 @@ enum client_call_state {
 
 struct client_call {
 	enum client_call_state state;
-	bool once, sent, owed; /* owed: the daemon has yet to answer */
+	bool once, keyed, sent, owed; /* owed: the daemon has yet to answer */
 	uint32_t slot, replays;
 	uint32_t next, prev; /* in the list of those done */
 	uint64_t id, deadline;
@@ -142,7 +143,9 @@ int client_check(struct facet *c);		   /* usable in this process? */
 void client_look(struct facet *c);		   /* after giving up: look for the daemon again */
 int client_turn(struct facet *c);		   /* facet_process() without the checks */
 int client_block(struct facet *c, uint64_t until); /* sleeps until something can be done */
-void client_key(struct facet *c, const uint8_t *given, uint8_t key[FACET_KEY_BYTES]);
+/* The idempotency key of a request that has one. */
+void client_key(struct facet *c, struct client_request *r, const uint8_t *given,
+		uint8_t key[FACET_KEY_BYTES]);
 
 /* ---- bulk.c ---- */
 /* Points at the data, which must stay until client_submit(), or copies it into a memfd. */

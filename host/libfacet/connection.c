@@ -40,10 +40,12 @@ int client_check(struct facet *c)
 			   "this connection belongs to the parent process; connect after fork()");
 }
 
-void client_key(struct facet *c, const uint8_t *given, uint8_t key[FACET_KEY_BYTES])
+void client_key(struct facet *c, struct client_request *r, const uint8_t *given,
+		uint8_t key[FACET_KEY_BYTES])
 {
 	uint64_t made[2] = {c->nonce, ++c->keys};
 
+	r->keyed = true;
 	memcpy(key, given ? (const void *)given : made, FACET_KEY_BYTES);
 }
 

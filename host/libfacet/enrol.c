@@ -39,7 +39,7 @@ int facet_submit_enrol(struct facet *c, const char *gallery, const struct facet_
 	if (err)
 		return err;
 	r.wire.enrol = &enrol;
-	client_key(c, p.key, key);
+	client_key(c, &r, p.key, key);
 	enrol.gallery = (char *)gallery;
 	enrol.probe = &put.probe;
 	enrol.key = (ProtobufCBinaryData){sizeof(key), key};

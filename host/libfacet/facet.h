@@ -37,7 +37,9 @@
  * Restart of the daemon: the connection is made again by itself. Calls that may be repeated without
  * harm (searches, comparisons, inference, raw kernels, lists, setting thresholds; enrolment and
  * deletion through their idempotency key, which the library makes when the caller gives none) are
- * sent again; all others complete with FACET_EABORTED: they may or may not have happened.
+ * sent again; all others complete with FACET_EABORTED: they may or may not have happened. So does an
+ * enrolment or deletion that was sent, when no daemon comes back to send it to again; repeated with
+ * the same key it happens once.
  */
 #ifndef FACET_H
 #define FACET_H

@@ -528,6 +528,49 @@ START_TEST(enrolment_keeps_its_key)
 }
 END_TEST
 
+/* Sent, and then no daemon comes back: it may have happened. */
+START_TEST(enrolment_is_given_up)
+{
+	struct facet_params p = {.size = sizeof(p), .no_reconnect = true};
+	float x[4] = {1};
+	struct facet_probe probe = {.size = sizeof(probe), .count = 1, .dim = 4, .data = x};
+	const char *subject = "one";
+
+	f->handler = die_always;
+	fake_run(f);
+	ck_assert_int_eq(facet_connect(f->path, &p, &c), 0);
+	expect(facet_enrol(c, "g", &probe, &subject, 1, NULL, NULL, NULL), FACET_EABORTED,
+	       "with the same key");
+	ck_assert(!facet_error(c)->retryable);
+	/* This one never went out. */
+	expect(facet_enrol(c, "g", &probe, &subject, 1, NULL, NULL, NULL), FACET_EUNAVAILABLE, "");
+}
+END_TEST
+
+/* Nor does it when the library looks for one in vain. */
+START_TEST(enrolment_is_given_up_later)
+{
+	struct facet_params p = {.size = sizeof(p), .reconnect_ms = 150};
+	struct facet_completion done = {.size = sizeof(done)};
+	float x[4] = {1};
+	struct facet_probe probe = {.size = sizeof(probe), .count = 1, .dim = 4, .data = x};
+	const char *subject = "one";
+	uint64_t id;
+
+	f->handler = silence;
+	fake_run(f);
+	ck_assert_int_eq(facet_connect(f->path, &p, &c), 0);
+	ck_assert_int_eq(
+		facet_submit_enrol(c, "g", &probe, &subject, 1, NULL, NULL, NULL, NULL, &id), 0);
+	while (!f->requests)
+		facet_process(c);
+	fake_pause(f);
+	ck_assert_int_eq(facet_wait(c, id, &done), 0);
+	ck_assert_int_eq(done.result, -FACET_EABORTED);
+	fake_resume(f);
+}
+END_TEST
+
 START_TEST(gone_then_back)
 {
 	struct facet_params p = {.size = sizeof(p), .reconnect_ms = 150};
@@ -715,6 +758,8 @@ int main(void)
 	tcase_add_test(tc, cancelled_not_replayed);
 	tcase_add_test(tc, not_replayed);
 	tcase_add_test(tc, enrolment_keeps_its_key);
+	tcase_add_test(tc, enrolment_is_given_up);
+	tcase_add_test(tc, enrolment_is_given_up_later);
 	tcase_add_test(tc, gone_then_back);
 	tcase_add_test(tc, no_reconnect);
 	tcase_add_loop_test(tc, wrong_frames, 0, 9);
