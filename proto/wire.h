@@ -22,13 +22,13 @@
 #include <stdint.h>
 #include <protobuf-c/protobuf-c.h>
 
-#define WIRE_MAJOR 1u
-#define WIRE_MINOR 0u
-#define WIRE_FRAME_MAX (256u * 1024)
-#define WIRE_FDS_MAX 16u             /* of one frame */
-#define WIRE_DEPTH_MAX 8u            /* nested messages */
+#define WIRE_MAJOR	  1u
+#define WIRE_MINOR	  0u
+#define WIRE_FRAME_MAX	  (256u * 1024)
+#define WIRE_FDS_MAX	  16u	     /* of one frame */
+#define WIRE_DEPTH_MAX	  8u	     /* nested messages */
 #define WIRE_ELEMENTS_MAX 65536u     /* repeated elements of one frame */
-#define WIRE_MEMORY_MAX (4u << 20)   /* what unpacking one frame may allocate */
+#define WIRE_MEMORY_MAX	  (4u << 20) /* what unpacking one frame may allocate */
 
 /* ---- memory of one decoded frame: bump allocation, reset between frames ------------------------ */
 struct wire_arena;
@@ -46,7 +46,7 @@ int wire_decode(const ProtobufCMessageDescriptor *type, const uint8_t *data, siz
 
 /* ---- one connection ------------------------------------------------------------------------ */
 struct wire;
-struct wire *wire_create(int fd); /* takes the socket, makes it non-blocking */
+struct wire *wire_create(int fd);  /* takes the socket, makes it non-blocking */
 void wire_free(struct wire *wire); /* closes it and every descriptor not taken */
 int wire_fd(const struct wire *wire);
 
