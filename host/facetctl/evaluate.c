@@ -510,7 +510,15 @@ static int evaluate(struct ctl *ctl, void *input)
 	struct input *in = input;
 	struct samples s = {0};
 	struct roc *roc[2] = {NULL, NULL};
-	int status = gather(ctl, in, &s);
+	char model[65];
+	int status = CTL_OK;
+
+	if (!in->model) {
+		status = photo_only_model(ctl, model);
+		in->model = model;
+	}
+	if (status == CTL_OK)
+		status = gather(ctl, in, &s);
 
 	if (status == CTL_OK && !(s.scores = calloc((size_t)s.count * s.count, sizeof(float))))
 		status = ctl_error("out of memory");
@@ -546,7 +554,8 @@ static int evaluate(struct ctl *ctl, void *input)
 int cmd_evaluate(struct ctl *ctl, int argc, char **argv)
 {
 	static const struct argp_option options[] = {
-		{"model", KEY_MODEL, "MODEL", 0, "the recognition model to judge", 0},
+		{"model", KEY_MODEL, "MODEL", 0, "the recognition model to judge (the only one)",
+		 0},
 		{"pairs", KEY_PAIRS, "FILE", 0, "only these pairs: NAME I J, or NAME I NAME J", 0},
 		{"plot", KEY_PLOT, "FILE.png", 0, "draw the DET curve", 0},
 		{"float", KEY_FLOAT, "NET.onnx", 0, "the float network too, beside it", 0},
@@ -569,7 +578,7 @@ int cmd_evaluate(struct ctl *ctl, int argc, char **argv)
 	struct input in = {.common = {ctl}, .photo = {.choice = FACET_FACE_CENTRE}};
 
 	ctl_parse(ctl, &argp, argc, argv, &in);
-	if (!in.dir || !in.model)
-		return ctl_error("evaluate wants DIR and --model MODEL");
+	if (!in.dir)
+		return ctl_error("evaluate wants DIR (and --model MODEL where there are several)");
 	return ctl_run(ctl, false, evaluate, &in);
 }

@@ -406,22 +406,6 @@ int cmd_verify(struct ctl *ctl, int argc, char **argv)
 	return status;
 }
 
-/* The daemon's one recognition model, when the line names none. */
-static int only_model(struct ctl *ctl, char *name, size_t size)
-{
-	struct facet_models *models;
-	uint32_t found = 0;
-
-	if (facet_model_list(ctl->c, NULL, &models) != 0)
-		return ctl_failed(ctl, "models");
-	for (uint32_t i = 0; i < models->count; i++)
-		if (models->items[i].space && ++found == 1)
-			snprintf(name, size, "%s", models->items[i].name);
-	facet_free(models);
-	return found == 1 ? CTL_OK
-			  : ctl_error("%u recognition models here; say which with --model", found);
-}
-
 static int compare(struct ctl *ctl, void *input)
 {
 	struct input *in = input;
@@ -434,7 +418,7 @@ static int compare(struct ctl *ctl, void *input)
 	float score;
 	int status;
 
-	if (!in->model && only_model(ctl, model, sizeof(model)) != CTL_OK)
+	if (!in->model && photo_only_model(ctl, model) != CTL_OK)
 		return CTL_ERROR;
 	if (in->model)
 		snprintf(model, sizeof(model), "%s", in->model);

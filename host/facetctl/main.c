@@ -36,7 +36,7 @@ static const struct command {
 	{"subject", "show", cmd_subject_show, "GALLERY SUBJECT", "one subject's templates"},
 	{"subject", "delete", cmd_subject_delete, "GALLERY SUBJECT", "delete all its templates"},
 	{"template", "delete", cmd_template_delete, "GALLERY ID...", "delete single templates"},
-	{"evaluate", NULL, cmd_evaluate, "DIR --model MODEL [--pairs FILE]",
+	{"evaluate", NULL, cmd_evaluate, "DIR [--model MODEL] [--pairs FILE]",
 	 "TAR at FAR, rank-1, thresholds"},
 	{"bench", NULL, cmd_bench, "search|gemm|conv|model|echo|enrol", "measure the service"},
 };

@@ -326,3 +326,18 @@ int photo_gallery_model(struct ctl *ctl, const char *gallery, char *name)
 	facet_free(galleries);
 	return name[0] ? CTL_OK : CTL_ERROR;
 }
+
+int photo_only_model(struct ctl *ctl, char *name)
+{
+	struct facet_models *models;
+	uint32_t found = 0;
+
+	if (facet_model_list(ctl->c, NULL, &models) != 0)
+		return ctl_failed(ctl, "models");
+	for (uint32_t i = 0; i < models->count; i++)
+		if (models->items[i].space && ++found == 1)
+			snprintf(name, 65, "%s", models->items[i].name);
+	facet_free(models);
+	return found == 1 ? CTL_OK
+			  : ctl_error("%u recognition models here; say which with --model", found);
+}

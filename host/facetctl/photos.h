@@ -65,5 +65,8 @@ int photo_finder_run(struct ctl *ctl, struct photo_finder *finder, const struct 
 uint32_t photo_crop_size(struct ctl *ctl, const char *model);
 /* The model a gallery was made for, copied to name[65]; CTL_ERROR for one of bare vectors. */
 int photo_gallery_model(struct ctl *ctl, const char *gallery, char *name);
+/* The daemon's one recognition model, for lines that name none, copied to name[65]; CTL_ERROR when
+ * there is none or are several. */
+int photo_only_model(struct ctl *ctl, char *name);
 
 #endif
