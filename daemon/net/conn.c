@@ -7,8 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <linux/sockios.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "daemon/job/job.h"
@@ -31,6 +34,7 @@ struct conn {
 	bool greeted, dirty, over;
 	uint64_t opened_ns;
 	uint64_t stalled_ns; /* since when more than send_bytes wait; 0: they do not */
+	uint64_t memory;     /* bytes in descriptors of replies that the client may not have yet */
 };
 
 /* ---- who it is --------------------------------------------------------------------------------- */
@@ -65,6 +69,8 @@ static void conn_watch(struct conn *conn)
 
 	if (wire_pending(conn->wire))
 		events |= EPOLLOUT;
+	else if (conn->stalled_ns)
+		events |= EPOLLOUT | EPOLLET; /* whenever the client has read something */
 	if (events != conn->events)
 		conn->owner->watch(conn->peer, events);
 	conn->events = events;
@@ -77,15 +83,44 @@ static void conn_dirty(struct conn *conn)
 	conn->dirty = true;
 }
 
+static uint64_t fds_bytes(const int *fds, uint32_t count)
+{
+	uint64_t bytes = 0;
+	struct stat st;
+
+	for (uint32_t i = 0; i < count; i++)
+		if (fstat(fds[i], &st) == 0 && st.st_size > 0)
+			bytes += (uint64_t)st.st_size;
+	return bytes;
+}
+
+/* What a descriptor holds stays until the client has read the frame it came with. */
+static void conn_forget(struct conn *conn)
+{
+	int unread = 0;
+
+	if (conn->memory && !wire_pending(conn->wire) &&
+	    ioctl(wire_fd(conn->wire), SIOCOUTQ, &unread) == 0 && !unread)
+		conn->memory = 0;
+}
+
+/* More waits for the client than it may leave unread. */
+static bool conn_clogged(const struct conn *conn)
+{
+	return wire_pending(conn->wire) + conn->memory > conn->service->config->send_bytes;
+}
+
 int conn_send(struct conn *conn, const Facet__Wire__ServerFrame *frame, const int *fds,
 	      uint32_t count)
 {
 	uint64_t bound = conn->service->config->send_bytes * CONN_BURST;
+	uint64_t memory = fds_bytes(fds, count);
 	int err = wire_queue(conn->wire, &frame->base, fds, count);
 
 	if (err == -EMSGSIZE)
 		return err;
-	if (err < 0) {
+	conn->memory += memory;
+	if (err < 0 || conn->memory > conn->tenant->mapped_max) {
 		conn_over(conn, DROP_STALLED);
 	} else if (wire_pending(conn->wire) > bound && wire_flush(conn->wire) >= 0 &&
 		   wire_pending(conn->wire) > bound) {
@@ -229,8 +264,7 @@ static bool conn_frames(struct conn *conn)
 	struct wire_frame frame;
 	int n = 0;
 
-	while (!conn->over && wire_pending(conn->wire) <= conn->service->config->send_bytes &&
-	       (n = wire_next(conn->wire, &frame)) > 0)
+	while (!conn->over && !conn_clogged(conn) && (n = wire_next(conn->wire, &frame)) > 0)
 		if (!conn_frame(conn, &frame))
 			return false;
 	return n < 0 ? conn_wire_error(conn, n) : !conn->over;
@@ -238,12 +272,11 @@ static bool conn_frames(struct conn *conn)
 
 bool conn_flush(struct conn *conn)
 {
-	uint64_t bound = conn->service->config->send_bytes;
-
 	conn->dirty = false;
 	if (conn->over || wire_flush(conn->wire) < 0)
 		return false;
-	if (wire_pending(conn->wire) <= bound)
+	conn_forget(conn);
+	if (!conn_clogged(conn))
 		conn->stalled_ns = 0;
 	else if (!conn->stalled_ns)
 		conn->stalled_ns = service_now();
@@ -266,7 +299,7 @@ bool conn_ready(struct conn *conn, uint32_t events)
 			return conn_wire_error(conn, got);
 		if (!conn_frames(conn))
 			return false;
-		if (wire_pending(conn->wire) > conn->service->config->send_bytes)
+		if (conn_clogged(conn))
 			break;
 	}
 	return true;

@@ -3,7 +3,9 @@
  * A connection: greeting, frames in, replies out, back-pressure. Control thread only.
  *
  * A client that does not read is not read from either once limits.send_bytes of its replies wait,
- * and is dropped when they still wait limits.stall_seconds later, or grow to four times that.
+ * and is dropped when they still wait limits.stall_seconds later, or their frames grow to four times
+ * that. The memory a reply's descriptors hold counts until the client has read all that was sent;
+ * it may burst to the tenant's mapped_bytes.
  */
 #ifndef FACET_DAEMON_NET_CONN_H
 #define FACET_DAEMON_NET_CONN_H

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A connection and its owner's turns, with requests that are answered on the spot. */
 #include <check.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -13,17 +12,22 @@
 
 #define REQUESTS 300
 
-static struct config config = {.send_bytes = 1000, .stall_seconds = 30};
+static struct config config = {
+	.send_bytes = 1000, .stall_seconds = 30, .in_flight = 1000, .mapped_bytes = 5000};
 static struct service service = {.config = &config};
 static struct conn *conn;
 static struct wire *client;
 static uint32_t watched;
+static int epoll;
 static bool listed; /* to be flushed at the end of the turn */
 
 static void owner_watch(void *peer, uint32_t events)
 {
+	struct epoll_event event = {.events = events};
+
 	(void)peer;
 	watched = events;
+	ck_assert_int_eq(epoll_ctl(epoll, EPOLL_CTL_MOD, conn_fd(conn), &event), 0);
 }
 
 static void owner_dirty(void *peer)
@@ -52,8 +56,25 @@ static void frame_send(Facet__Wire__ClientFrame__KindCase kind, uint64_t id)
 	ck_assert_int_eq(wire_queue(client, &frame.base, NULL, 0), 0);
 }
 
-static void start(void)
+static bool reply_memory(void)
 {
+	static const uint8_t bulk[2000];
+	Facet__Wire__ServerFrame frame = FACET__WIRE__SERVER_FRAME__INIT;
+	Facet__Wire__Reply reply = FACET__WIRE__REPLY__INIT;
+	int fd = wire_memfd(bulk, sizeof(bulk));
+
+	ck_assert_int_ge(fd, 0);
+	frame.kind_case = FACET__WIRE__SERVER_FRAME__KIND_REPLY;
+	frame.reply = &reply;
+	frame.fds = 1;
+	ck_assert_int_eq(conn_send(conn, &frame, &fd, 1), 0);
+	listed = false;
+	return conn_flush(conn);
+}
+
+static void start_with(unsigned requests)
+{
+	struct epoll_event event = {.events = EPOLLIN};
 	int pair[2];
 
 	log_init(&service.log, LOG_LEVEL_ERROR);
@@ -63,26 +84,34 @@ static void start(void)
 	watched = EPOLLIN;
 	conn = conn_create(pair[0], &owner, NULL);
 	ck_assert_ptr_nonnull(conn);
+	epoll = epoll_create1(EPOLL_CLOEXEC);
+	ck_assert_int_eq(epoll_ctl(epoll, EPOLL_CTL_ADD, conn_fd(conn), &event), 0);
 	frame_send(FACET__WIRE__CLIENT_FRAME__KIND_HELLO, 0);
-	for (uint64_t i = 1; i <= REQUESTS; i++)
+	for (uint64_t i = 1; i <= requests; i++)
 		frame_send(FACET__WIRE__CLIENT_FRAME__KIND_REQUEST, i);
 	ck_assert_int_eq(wire_flush(client), 0);
+}
+
+static void start(void)
+{
+	start_with(REQUESTS);
 }
 
 static void stop(void)
 {
 	conn_free(conn);
 	wire_free(client);
+	close(epoll);
 	job_store_free(&service);
 	tenants_free(service.tenants);
 }
 
 static void ready(void)
 {
-	struct pollfd pfd = {.fd = conn_fd(conn), .events = (short)watched};
+	struct epoll_event event;
 
-	if (poll(&pfd, 1, 0) == 1)
-		ck_assert(conn_ready(conn, (uint32_t)pfd.revents));
+	if (epoll_wait(epoll, &event, 1, 0) == 1)
+		ck_assert(conn_ready(conn, event.events));
 }
 
 static void flush(void)
@@ -137,6 +166,57 @@ START_TEST(test_a_turn_flushes_once)
 }
 END_TEST
 
+/* Memory that is handed over counts, wherever it waits: here it has left for the socket. */
+START_TEST(test_memory_of_replies_counts)
+{
+	struct epoll_event event;
+	struct wire_frame frame;
+	unsigned count = 0;
+	int fd;
+
+	start_with(20);
+	ck_assert(reply_memory());
+	ck_assert(!conn_unsent(conn));
+	ck_assert_msg(!(watched & EPOLLIN), "it is read from although it does not read");
+	ready();
+	flush();
+	ck_assert_int_eq(epoll_wait(epoll, &event, 1, 0), 0); /* nothing to do until it reads */
+	ck_assert_int_gt(wire_fill(client), 0);
+	ck_assert_int_eq(wire_next(client, &frame), 1);
+	ck_assert_int_eq(wire_take_fds(client, &fd, 1), 0);
+	close(fd);
+	for (int turn = 0; turn < 40; turn++) {
+		ready();
+		flush();
+		count += answers();
+	}
+	ck_assert_uint_eq(count, 1 + 20);
+	stop();
+}
+END_TEST
+
+START_TEST(test_who_leaves_memory_is_dropped)
+{
+	start_with(0);
+	ready();
+	flush();
+	ck_assert(reply_memory());
+	ck_assert(conn_check(conn, service_now() + 29000000000ull));
+	ck_assert(!conn_check(conn, service_now() + 31000000000ull));
+	stop();
+}
+END_TEST
+
+START_TEST(test_memory_has_a_bound)
+{
+	start_with(0);
+	ck_assert(reply_memory());
+	ck_assert(reply_memory());
+	ck_assert(!reply_memory());
+	stop();
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("conn");
@@ -146,6 +226,9 @@ int main(void)
 
 	tcase_add_test(tcase, test_all_requests_are_answered);
 	tcase_add_test(tcase, test_a_turn_flushes_once);
+	tcase_add_test(tcase, test_memory_of_replies_counts);
+	tcase_add_test(tcase, test_who_leaves_memory_is_dropped);
+	tcase_add_test(tcase, test_memory_has_a_bound);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);
