@@ -123,6 +123,8 @@ int ctl_end(struct ctl *ctl, bool single, int status)
 {
 	output_finish(ctl->out, single);
 	facet_close(ctl->c);
+	ctl->out = NULL;
+	ctl->c = NULL;
 	return status;
 }
 

@@ -95,7 +95,7 @@ int main(int argc, char **argv)
 	struct ctl ctl = {0};
 	const struct command *command;
 	char name[64];
-	int words;
+	int words, status;
 
 	argp_err_exit_status = CTL_ERROR;
 	if (argc < 2) {
@@ -121,5 +121,7 @@ int main(int argc, char **argv)
 	snprintf(name, sizeof(name), "facetctl %s%s%s", command->noun, command->verb ? " " : "",
 		 command->verb ? command->verb : "");
 	argv[words] = name;
-	return command->run(&ctl, argc - words, argv + words);
+	status = command->run(&ctl, argc - words, argv + words);
+	output_free(ctl.out); /* of a line refused before it ran */
+	return status;
 }

@@ -206,6 +206,13 @@ void output_finish(struct output *output, bool single)
 			print_table(output->rows);
 	}
 	fflush(stdout);
+	output_free(output);
+}
+
+void output_free(struct output *output)
+{
+	if (!output)
+		return;
 	json_object_put(output->rows);
 	free(output);
 }

@@ -24,6 +24,7 @@ void output_note(const struct output *output, const char *format, ...)
 void output_progress(struct output *output, const char *what, uint64_t done, uint64_t total);
 /* Prints what is left and frees it. single: one object instead of an array of one. */
 void output_finish(struct output *output, bool single);
+void output_free(struct output *output); /* without printing; NULL is fine */
 
 /* Values for rows. */
 struct json_object *output_row_new(void);
