@@ -13,6 +13,7 @@
 #define READERS_MAX 16
 #define WAIT_US	    200000  /* for a request, of those who send one */
 #define LIFE_US	    5000000 /* of a reader */
+#define PAUSE_US    1000000 /* without a descriptor to accept with */
 
 struct reader {
 	struct scrape *scrape;
@@ -26,7 +27,7 @@ struct reader {
 struct scrape {
 	sd_event *event;
 	int fd;
-	sd_event_source *io;
+	sd_event_source *io, *pause;
 	void (*print)(void *user, FILE *out);
 	void *user;
 	struct reader *readers;
@@ -112,6 +113,23 @@ static int reader_late(sd_event_source *source, uint64_t usec, void *user)
 	return 0;
 }
 
+static int scrape_again(sd_event_source *source, uint64_t usec, void *user)
+{
+	struct scrape *scrape = user;
+
+	(void)source;
+	(void)usec;
+	return sd_event_source_set_enabled(scrape->io, SD_EVENT_ON);
+}
+
+/* The one that waits keeps the listener readable: looking away, not turning without pause. */
+static void scrape_pause(struct scrape *scrape)
+{
+	sd_event_source_set_enabled(scrape->io, SD_EVENT_OFF);
+	sd_event_source_set_time_relative(scrape->pause, PAUSE_US);
+	sd_event_source_set_enabled(scrape->pause, SD_EVENT_ONESHOT);
+}
+
 static int scrape_accept(sd_event_source *source, int fd, uint32_t events, void *user)
 {
 	struct scrape *scrape = user;
@@ -120,8 +138,11 @@ static int scrape_accept(sd_event_source *source, int fd, uint32_t events, void 
 
 	(void)source;
 	(void)events;
-	if (client < 0)
+	if (client < 0) {
+		if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+			scrape_pause(scrape);
 		return 0;
+	}
 	reader = scrape->count < READERS_MAX ? calloc(1, sizeof(*reader)) : NULL;
 	if (!reader) {
 		close(client);
@@ -153,7 +174,14 @@ int scrape_start(sd_event *event, int fd, void (*print)(void *user, FILE *out), 
 	scrape->print = print;
 	scrape->user = user;
 	err = sd_event_add_io(event, &scrape->io, fd, EPOLLIN, scrape_accept, scrape);
+	if (err >= 0)
+		err = sd_event_add_time_relative(event, &scrape->pause, CLOCK_MONOTONIC, PAUSE_US,
+						 10000, scrape_again, scrape);
+	if (err >= 0)
+		err = sd_event_source_set_enabled(scrape->pause, SD_EVENT_OFF);
 	if (err < 0) {
+		sd_event_source_disable_unref(scrape->io);
+		sd_event_source_disable_unref(scrape->pause);
 		free(scrape);
 		return err;
 	}
@@ -168,6 +196,7 @@ void scrape_stop(struct scrape *scrape)
 	while (scrape->readers)
 		reader_free(scrape->readers);
 	sd_event_source_disable_unref(scrape->io);
+	sd_event_source_disable_unref(scrape->pause);
 	close(scrape->fd);
 	free(scrape);
 }
