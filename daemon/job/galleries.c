@@ -80,6 +80,20 @@ void gallery_entry_release(struct gallery_entry *entry)
 	}
 }
 
+bool gallery_entry_spec(const struct gallery_entry *entry, const struct gallery_spec **spec)
+{
+	struct gallery_status status;
+
+	*spec = entry->making;
+	if (*spec || entry->hidden || !entry->gallery)
+		return true;
+	*spec = gallery_spec(entry->gallery);
+	if (*spec)
+		return true;
+	gallery_status(entry->gallery, &status);
+	return status.state == GALLERY_FAILED;
+}
+
 bool service_threshold(struct service *service, const uint8_t digest[32], double fmr,
 		       float *threshold)
 {

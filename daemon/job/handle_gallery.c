@@ -29,6 +29,7 @@ static void gallery_created(struct job *job)
 	struct gallery_making *making = job->user;
 	Facet__Wire__Reply reply = FACET__WIRE__REPLY__INIT;
 
+	making->entry->making = NULL;
 	reply.body_case = FACET__WIRE__REPLY__BODY_GALLERY_CREATE;
 	reply.gallery_create = reply_gallery(job, making->entry);
 	if (!reply.gallery_create)
@@ -160,6 +161,7 @@ void handle_gallery_create(struct job *job)
 		return;
 	}
 	making->entry->hidden = true;
+	making->entry->making = &making->spec;
 	job->user = making;
 	job_errand(job, gallery_create_work, gallery_opened);
 }

@@ -95,6 +95,43 @@ static int space_thresholds(struct job *job, const Facet__Wire__SpaceThresholds 
 	return 0;
 }
 
+static bool space_is(const uint8_t a[32], const uint8_t b[32])
+{
+	return !memcmp(a, b, 32);
+}
+
+/* Thresholds decide for all who use the space, whoever names it: setting them takes the right on
+ * each of its galleries, and on the models where one of these makes it. */
+static int space_may_set(struct job *job, const uint8_t digest[32])
+{
+	if (job_need_right(job, RIGHT_ADMIN))
+		return -1;
+	for (const struct gallery_entry *e = job->service->galleries; e; e = e->next) {
+		const struct gallery_spec *spec;
+
+		if (tenant_rights(job->tenant, e->name) & RIGHT_ADMIN)
+			continue;
+		if (!gallery_entry_spec(e, &spec))
+			return job_refuse(job, FACET__WIRE__CODE__UNAVAILABLE, 200,
+					  "galleries are being checked; come back shortly");
+		if (spec && space_is(spec->space.digest, digest))
+			return job_fail(job, FACET__WIRE__CODE__PERMISSION_DENIED,
+					"another gallery has this space, and setting thresholds "
+					"needs the right admin on it; ask the operator");
+	}
+	if (tenant_rights(job->tenant, NULL) & RIGHT_ADMIN)
+		return 0;
+	for (const struct model_entry *e = job->service->models; e; e = e->next) {
+		const struct model_info *info = e->hidden ? NULL : model_info(e->model);
+
+		if (info && info->is_template && space_is(info->space_digest, digest))
+			return job_fail(job, FACET__WIRE__CODE__PERMISSION_DENIED,
+					"a model makes this space, and setting thresholds needs "
+					"the right admin; ask the operator");
+	}
+	return 0;
+}
+
 void handle_space_thresholds(struct job *job)
 {
 	const Facet__Wire__SpaceThresholds *m = job->body;
@@ -106,7 +143,7 @@ void handle_space_thresholds(struct job *job)
 	if (*m->gallery ? space_of_gallery(job, m->gallery, &setting->space)
 			: space_of_model(job, m->model, &setting->space))
 		return;
-	if (m->n_thresholds && job_need_right(job, RIGHT_ADMIN))
+	if (m->n_thresholds && space_may_set(job, setting->space.digest))
 		return;
 	if (space_thresholds(job, m, setting))
 		return;

@@ -31,6 +31,7 @@ struct gallery_entry {
 	uint32_t refs;	     /* jobs */
 	bool hidden;	     /* being made or deleted: not found by name */
 	struct job *waiter;  /* its create or delete */
+	const struct gallery_spec *making; /* of its create, until that is answered */
 	struct gallery_entry *next;
 };
 
@@ -107,6 +108,9 @@ struct gallery_entry *gallery_entry_create(struct service *service, const char *
 void gallery_entry_remove(struct gallery_entry *entry);
 void job_hold_gallery(struct job *job, struct gallery_entry *entry);
 void gallery_entry_release(struct gallery_entry *entry);
+/* What a gallery is for, also while it is being made; NULL if it has failed or is being deleted.
+ * False: it is not known yet. */
+bool gallery_entry_spec(const struct gallery_entry *entry, const struct gallery_spec **spec);
 bool service_name_ok(const char *name);
 /* Threshold of a space for a false-match rate; false: it has none for it. */
 bool service_threshold(struct service *service, const uint8_t digest[32], double fmr,

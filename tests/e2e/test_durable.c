@@ -24,7 +24,7 @@ static struct raw raw;
 static char gallery[] = "staff", subject[] = "someone";
 static char *subjects[] = {subject};
 
-static void gallery_make(void)
+static void gallery_make(const char *name)
 {
 	Facet__Wire__Request request = FACET__WIRE__REQUEST__INIT;
 	Facet__Wire__GalleryCreate create = FACET__WIRE__GALLERY_CREATE__INIT;
@@ -32,7 +32,7 @@ static void gallery_make(void)
 
 	space.name = (char *)"vectors";
 	space.dim = DIM;
-	create.name = gallery;
+	create.name = (char *)name;
 	create.space = &space;
 	request.body_case = FACET__WIRE__REQUEST__BODY_GALLERY_CREATE;
 	request.gallery_create = &create;
@@ -179,7 +179,7 @@ START_TEST(test_killed_under_load_it_has_what_it_acknowledged)
 	rig_start(&rig);
 	raw_open(&raw, &rig);
 	raw_hello(&raw);
-	gallery_make();
+	gallery_make(gallery);
 	while (answers < until && sent < ROUNDS) {
 		while (sent < answers + 8 && sent < ROUNDS)
 			ck_assert(enrol_send(sent++, &seed));
@@ -256,7 +256,7 @@ START_TEST(test_sigterm_finishes_what_runs)
 	rig_start(&rig);
 	raw_open(&raw, &rig);
 	raw_hello(&raw);
-	gallery_make();
+	gallery_make(gallery);
 	for (uint64_t i = 0; i < 10; i++)
 		ck_assert(enrol_send(i, &seed));
 	while (!answers)
@@ -333,6 +333,23 @@ START_TEST(test_reload)
 END_TEST
 
 /* Images against vectors: with one-hot vectors that gives the image's template away. */
+static int thresholds_code(const char *name, unsigned count)
+{
+	Facet__Wire__Request request = FACET__WIRE__REQUEST__INIT;
+	Facet__Wire__SpaceThresholds set = FACET__WIRE__SPACE_THRESHOLDS__INIT;
+	Facet__Wire__Threshold threshold = FACET__WIRE__THRESHOLD__INIT;
+	Facet__Wire__Threshold *list[] = {&threshold};
+
+	threshold.fmr = 1e-3;
+	threshold.score = 0.5f;
+	set.gallery = (char *)name;
+	set.n_thresholds = count;
+	set.thresholds = list;
+	request.body_case = FACET__WIRE__REQUEST__BODY_SPACE_THRESHOLDS;
+	request.space_thresholds = &set;
+	return raw_code(&raw, &request, NULL, 0);
+}
+
 static int mixed_compare_code(void)
 {
 	Facet__Wire__Request request = FACET__WIRE__REQUEST__INIT;
@@ -369,7 +386,7 @@ START_TEST(test_rights_of_a_peer)
 	rig_start(&rig);
 	raw_open(&raw, &rig);
 	raw_hello(&raw);
-	gallery_make();
+	gallery_make(gallery);
 	snprintf(settings, sizeof(settings),
 		 "[device cpu]\nthreads = 1\n[tenant me]\nuids = %u\nrights = enrol, verify\n"
 		 "galleries = staff\n",
@@ -415,6 +432,10 @@ START_TEST(test_rights_of_a_peer)
 	ck_assert_ptr_nonnull(strstr(frame->reply->info->metrics, "facet_jobs 1\n"));
 	ck_assert_ptr_null(strstr(frame->reply->info->metrics, gallery));
 	facet__wire__server_frame__free_unpacked(frame, NULL);
+	/* Nor does it decide for that gallery by another of the same space. */
+	gallery_make("another");
+	ck_assert_int_eq(thresholds_code("another", 0), 0);
+	ck_assert_int_eq(thresholds_code("another", 1), FACET__WIRE__CODE__PERMISSION_DENIED);
 	raw_close(&raw);
 	ck_assert_int_eq(rig_end(&rig, SIGTERM), 0);
 	rig_remove(&rig);
