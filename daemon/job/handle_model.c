@@ -216,37 +216,41 @@ static void model_deleted(struct job *job)
 	job_reply(job, &reply, NULL, 0);
 }
 
-static const struct gallery_entry *model_user(const struct service *service, const char *name)
+/* Fails the job where a gallery uses the model, or may turn out to. */
+static int model_unused(struct job *job, const char *name)
 {
-	for (const struct gallery_entry *e = service->galleries; e; e = e->next) {
-		const struct gallery_spec *spec =
-			!e->hidden && e->gallery ? gallery_spec(e->gallery) : NULL;
+	bool known = true;
 
-		if (spec && !strcmp(spec->model, name))
-			return e;
+	for (const struct gallery_entry *e = job->service->galleries; e; e = e->next) {
+		const struct gallery_spec *spec;
+
+		if (!gallery_entry_spec(e, &spec))
+			known = false;
+		else if (spec && !strcmp(spec->model, name))
+			/* One he has no right on stays unnamed. */
+			return job_fail(job, FACET__WIRE__CODE__FAILED_PRECONDITION,
+					"gallery %s uses the model; delete it first",
+					tenant_rights(job->tenant, e->name) ? e->name
+									    : "of another tenant");
 	}
-	return NULL;
+	if (known)
+		return 0;
+	return job_refuse(job, FACET__WIRE__CODE__UNAVAILABLE, 200,
+			  "galleries that may use the model are being checked; come back shortly");
 }
 
 void handle_model_delete(struct job *job)
 {
 	const Facet__Wire__ModelDelete *m = job->body;
 	struct model_entry *entry = service_model(job->service, m->name);
-	const struct gallery_entry *user;
 
 	if (!entry) {
 		job_fail(job, FACET__WIRE__CODE__NOT_FOUND,
 			 "no model of this name; see model list");
 		return;
 	}
-	user = model_user(job->service, m->name);
-	if (user) {
-		/* One he has no right on stays unnamed. */
-		job_fail(job, FACET__WIRE__CODE__FAILED_PRECONDITION,
-			 "gallery %s uses the model; delete it first",
-			 tenant_rights(job->tenant, user->name) ? user->name : "of another tenant");
+	if (model_unused(job, m->name))
 		return;
-	}
 	if (m->dry_run) {
 		model_deleted(job);
 		return;
