@@ -31,24 +31,27 @@ struct config_key {
 	enum config_type type;
 	size_t offset;
 	uint64_t preset, min, max;
+	bool at_start; /* a reload does not change it */
 };
 
-#define KEY(section, name, type, preset, min, max)                                                 \
+#define ROW(section, name, type, preset, min, max, at_start)                                       \
 	{                                                                                          \
-		section, #name, type, offsetof(struct config, name), preset, min, max              \
+		section, #name, type, offsetof(struct config, name), preset, min, max, at_start    \
 	}
+#define KEY(...)   ROW(__VA_ARGS__, false)
+#define START(...) ROW(__VA_ARGS__, true)
 
 static const struct config_key keys[] = {
-	KEY("daemon", socket, TYPE_PATH, 0, 0, 107),
-	KEY("daemon", state, TYPE_PATH, 0, 0, 3000),
-	KEY("daemon", metrics, TYPE_PATH, 0, 0, 107),
+	START("daemon", socket, TYPE_PATH, 0, 0, 107),
+	START("daemon", state, TYPE_PATH, 0, 0, 3000),
+	START("daemon", metrics, TYPE_PATH, 0, 0, 107),
 	KEY("daemon", log, TYPE_STRING, 0, 0, 16),
-	KEY("daemon", group, TYPE_STRING, 0, 0, 64),
-	KEY("daemon", key_file, TYPE_PATH, 0, 0, 3000),
-	KEY("daemon", checker, TYPE_PATH, 0, 0, 3000),
+	START("daemon", group, TYPE_STRING, 0, 0, 64),
+	START("daemon", key_file, TYPE_PATH, 0, 0, 3000),
+	START("daemon", checker, TYPE_PATH, 0, 0, 3000),
 	KEY("daemon", drain_seconds, TYPE_COUNT, 20, 0, 3600),
-	KEY("daemon", purge_seconds, TYPE_COUNT, 86400, 1, 31536000),
-	KEY("daemon", disk_reserve, TYPE_BYTES, 256ull << 20, 0, 1ull << 50),
+	START("daemon", purge_seconds, TYPE_COUNT, 86400, 1, 31536000),
+	START("daemon", disk_reserve, TYPE_BYTES, 256ull << 20, 0, 1ull << 50),
 	KEY("limits", connections, TYPE_COUNT, 1024, 1, 100000),
 	KEY("limits", queue, TYPE_COUNT, 4096, 1, 1000000),
 	KEY("limits", send_bytes, TYPE_BYTES, 4u << 20, 512u << 10, 1u << 30),
@@ -62,10 +65,11 @@ static const struct config_key keys[] = {
 	KEY("limits", in_flight, TYPE_COUNT, 1024, 1, 1000000),
 	KEY("limits", mapped_bytes, TYPE_BYTES, 1ull << 30, 1u << 20, 1ull << 46),
 	KEY("limits", rate, TYPE_COUNT, 0, 0, 100000000),
-	KEY("device cpu", threads, TYPE_COUNT, 0, 0, 1024),
-	{"device cpu", "queue", TYPE_COUNT, offsetof(struct config, device_queue), 0, 0, 65536},
-	KEY("device cpu", pin, TYPE_STRING, 0, 0, 255),
-	KEY("device cpu", isa, TYPE_STRING, 0, 0, 32),
+	START("device cpu", threads, TYPE_COUNT, 0, 0, 1024),
+	{"device cpu", "queue", TYPE_COUNT, offsetof(struct config, device_queue), 0, 0, 65536,
+	 true},
+	START("device cpu", pin, TYPE_STRING, 0, 0, 255),
+	START("device cpu", isa, TYPE_STRING, 0, 0, 32),
 };
 
 #define KEYS (sizeof(keys) / sizeof(keys[0]))
@@ -330,12 +334,13 @@ static const struct {
 };
 
 static const struct config_key tenant_numbers[] = {
-	{"tenant", "weight", TYPE_COUNT, offsetof(struct config_tenant, weight), 1, 1, 1000},
+	{"tenant", "weight", TYPE_COUNT, offsetof(struct config_tenant, weight), 1, 1, 1000, false},
 	{"tenant", "in_flight", TYPE_COUNT, offsetof(struct config_tenant, in_flight), 0, 1,
-	 1000000},
+	 1000000, false},
 	{"tenant", "mapped_bytes", TYPE_BYTES, offsetof(struct config_tenant, mapped_bytes), 0,
-	 1u << 20, 1ull << 46},
-	{"tenant", "rate", TYPE_COUNT, offsetof(struct config_tenant, rate), 0, 0, 100000000},
+	 1u << 20, 1ull << 46, false},
+	{"tenant", "rate", TYPE_COUNT, offsetof(struct config_tenant, rate), 0, 0, 100000000,
+	 false},
 };
 
 static int config_tenant_key(struct config_reader *reader, const char *tenant, const char *name,
@@ -494,4 +499,37 @@ void config_free(struct config *config)
 	}
 	free(config->tenants);
 	free(config);
+}
+
+/* ---- reload -------------------------------------------------------------------------------- */
+static bool key_differs(const struct config_key *key, const struct config *a,
+			const struct config *b)
+{
+	const void *x = (const char *)a + key->offset;
+	const void *y = (const char *)b + key->offset;
+	const char *s, *t;
+
+	if (key->type == TYPE_COUNT || key->type == TYPE_BYTES)
+		return *(const uint64_t *)x != *(const uint64_t *)y;
+	s = *(char *const *)x;
+	t = *(char *const *)y;
+	return s && t ? strcmp(s, t) != 0 : s != t;
+}
+
+bool config_needs_start(const struct config *now, const struct config *next, char text[CONFIG_TEXT])
+{
+	size_t n = 0;
+
+	text[0] = '\0';
+	for (size_t i = 0; i < KEYS; i++) {
+		const struct config_key *key = &keys[i];
+		bool device = !strcmp(key->section, "device cpu");
+
+		if (!key->at_start || !key_differs(key, now, next))
+			continue;
+		snprintf(text + n, CONFIG_TEXT - n, "%s%s%s", n ? ", " : "",
+			 device ? "[device cpu] " : "", key->name);
+		n += strlen(text + n);
+	}
+	return n > 0;
 }

@@ -52,5 +52,8 @@ struct config {
 /* NULL path: the defaults. 0, or -EINVAL, -ENOENT, -ENOMEM ... with one line in text. */
 int config_load(const char *path, struct config **config, char text[CONFIG_TEXT]);
 void config_free(struct config *config);
+/* True with their names in text where keys differ that only a start takes up. */
+bool config_needs_start(const struct config *now, const struct config *next,
+			char text[CONFIG_TEXT]);
 
 #endif

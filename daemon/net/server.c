@@ -328,22 +328,13 @@ static int server_terminate(sd_event_source *source, const struct signalfd_sigin
 	return 0;
 }
 
-static bool text_same(const char *a, const char *b)
-{
-	return a == b || (a && b && !strcmp(a, b));
-}
-
 static void reload_warn(struct server *server, const struct config *next)
 {
-	const struct config *now = server->config;
+	char keys[CONFIG_TEXT];
 
-	if (!text_same(now->socket, next->socket) || !text_same(now->state, next->state) ||
-	    !text_same(now->metrics, next->metrics) || !text_same(now->pin, next->pin) ||
-	    !text_same(now->isa, next->isa) || now->threads != next->threads ||
-	    now->device_queue != next->device_queue)
+	if (config_needs_start(server->config, next, keys))
 		log_write(&server->service->log, LOG_LEVEL_WARNING, "reload",
-			  "text=\"socket, state, metrics and [device cpu] change with a restart "
-			  "only\"");
+			  "text=\"changed, but in force at the next start only: %s\"", keys);
 }
 
 static int server_reload(sd_event_source *source, const struct signalfd_siginfo *info, void *user)

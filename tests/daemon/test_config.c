@@ -167,6 +167,24 @@ START_TEST(test_the_example_is_legal)
 }
 END_TEST
 
+START_TEST(test_keys_that_need_a_start_are_named)
+{
+	static const char before[] = "[daemon]\ngroup = a\nkey_file = /k\n[limits]\nqueue = 9\n";
+	static const char after[] = "[daemon]\ngroup = b\nstate = /s\ndisk_reserve = 1\n"
+				    "key_file = /k\ndrain_seconds = 1\nlog = debug\n"
+				    "[limits]\nqueue = 10\n[device cpu]\nqueue = 3\npin = 0\n";
+	struct config *now, *next;
+
+	ck_assert_msg(load(before, &now) == 0, "%s", text);
+	ck_assert_msg(load(after, &next) == 0, "%s", text);
+	ck_assert(config_needs_start(now, next, text));
+	ck_assert_str_eq(text, "state, group, disk_reserve, [device cpu] queue, [device cpu] pin");
+	ck_assert(!config_needs_start(next, next, text));
+	config_free(now);
+	config_free(next);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("config");
@@ -181,6 +199,7 @@ int main(void)
 	tcase_add_test(tcase, test_long_lines_are_an_error);
 	tcase_add_test(tcase, test_a_missing_file);
 	tcase_add_test(tcase, test_the_example_is_legal);
+	tcase_add_test(tcase, test_keys_that_need_a_start_are_named);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);

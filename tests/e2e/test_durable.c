@@ -321,8 +321,9 @@ START_TEST(test_reload)
 	ck_assert_int_eq(echo_code(), 0);
 	ck_assert_int_eq(echo_code(), 0);
 	/* One request a second from now on, for connections that are open too. */
-	config_write("[device cpu]\nthreads = 1\n[limits]\nrate = 1\n");
+	config_write("[daemon]\ngroup = root\n[device cpu]\nthreads = 1\n[limits]\nrate = 1\n");
 	kill(rig.pid, SIGHUP);
+	ck_assert(log_soon("event=reload text=.*next start only: group"));
 	ck_assert(log_soon("event=reload tenants=0"));
 	ck_assert_int_eq(echo_code(), 0);
 	ck_assert_int_eq(echo_code(), FACET__WIRE__CODE__OVERLOADED);
