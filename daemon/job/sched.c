@@ -33,17 +33,21 @@ struct sched {
 #define SMOOTH 4 /* weight of the past in unit_ns */
 
 /* ---- virtual time ---------------------------------------------------------------------------- */
-static void tenant_charge(struct tenant *tenant, uint64_t ns)
+/* The virtual time it was charged. */
+static uint64_t tenant_charge(struct tenant *tenant, uint64_t ns)
 {
-	tenant->vtime += ns / tenant->weight;
+	uint64_t charged = ns / tenant->weight;
+
+	tenant->vtime += charged;
+	return charged;
 }
 
+/* Takes back what was charged, whatever the weight was then. */
 static void tenant_correct(struct tenant *tenant, uint64_t charged, uint64_t measured)
 {
-	if (measured >= charged)
-		tenant->vtime += (measured - charged) / tenant->weight;
-	else
-		tenant->vtime -= (charged - measured) / tenant->weight;
+	assert(tenant->vtime >= charged);
+	tenant->vtime -= charged;
+	tenant->vtime += measured / tenant->weight;
 }
 
 static void tenant_activate(struct sched *sched, struct tenant *tenant)
@@ -279,7 +283,7 @@ static void unit_leave(struct sched *sched, struct pass *pass, struct pass_unit 
 {
 	struct sched_job *job = unit.job;
 
-	tenant_correct(job->tenant, pass->charge_ns, pass->share_ns);
+	tenant_correct(job->tenant, unit.charged, pass->share_ns);
 	job->running--;
 	if (!job->running && !job->lane)
 		job_ended(sched, job);
@@ -440,8 +444,8 @@ static struct pass *sched_pass(struct sched *sched, struct rank *best)
 /* ---- filling a pass ---------------------------------------------------------------------------- */
 static void pass_take(struct sched *sched, struct pass *pass, struct sched_job *job)
 {
-	pass->unit[pass->count++] = (struct pass_unit){job, job->taken};
-	tenant_charge(job->tenant, pass->charge_ns);
+	pass->unit[pass->count++] =
+		(struct pass_unit){job, job->taken, tenant_charge(job->tenant, pass->charge_ns)};
 	job->running++;
 	if (job->taken + 1 == job->units) {
 		job_unlink(sched, job); /* counts the last unit out of waiting */

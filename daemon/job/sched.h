@@ -52,7 +52,8 @@ struct sched_job {
 
 struct pass_unit {
 	struct sched_job *job;
-	uint32_t index; /* of the job's units */
+	uint32_t index;	  /* of the job's units */
+	uint64_t charged; /* virtual time, when it joined */
 };
 
 /* One batch on the device. */
@@ -79,7 +80,7 @@ struct pass {
 	uint32_t in_flight;
 	bool exhausted;	    /* the kind has no more slices */
 	void *user;	    /* the kind's */
-	uint64_t charge_ns; /* a unit, when it joined */
+	uint64_t charge_ns; /* what a unit that joins is charged */
 	uint64_t share_ns;  /* a unit, measured so far */
 	struct pass *next, *prev;
 };

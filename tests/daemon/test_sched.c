@@ -312,6 +312,21 @@ START_TEST(test_weight_multiplies_the_share)
 }
 END_TEST
 
+/* A reload in the midst of a pass: its charge is taken back as it was made. */
+START_TEST(test_a_weight_may_change_under_a_pass)
+{
+	start_with(400, 1, 0);
+	b.weight = 100;
+	job_give(&b, &target, 1);
+	sched_run(sched);
+	ck_assert_uint_eq(b.vtime, SLICE_NS / 100);
+	b.weight = 1;
+	fake_complete(0, SLICE_NS / 2);
+	ck_assert_uint_eq(b.vtime, SLICE_NS / 2);
+	finish();
+}
+END_TEST
+
 START_TEST(test_idle_tenants_save_no_credit)
 {
 	start_with(400, 1, 0);
@@ -684,6 +699,7 @@ int main(void)
 	tcase_add_test(tcase, test_interactive_overtakes_between_slices);
 	tcase_add_test(tcase, test_tenants_share_device_time);
 	tcase_add_test(tcase, test_weight_multiplies_the_share);
+	tcase_add_test(tcase, test_a_weight_may_change_under_a_pass);
 	tcase_add_test(tcase, test_idle_tenants_save_no_credit);
 	tcase_add_test(tcase, test_a_full_queue_says_when_to_come_back);
 	tcase_add_test(tcase, test_late_jobs_are_dropped_before_dispatch);
