@@ -21,8 +21,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#define CHUNK	   32u	/* crops of one inference call, queries of one search */
-#define REPLICATES 200u /* of the bootstrap */
+#define CHUNK	   32u	      /* crops of one inference call, queries of one search */
+#define HITS_MAX   (1u << 20) /* queries x hits of one search, the daemon's bound */
+#define REPLICATES 200u	      /* of the bootstrap */
 
 enum { KEY_MODEL = 0x100, KEY_PAIRS, KEY_PLOT, KEY_FLOAT, KEY_EXCLUDE, KEY_NO_STORE };
 
@@ -239,12 +240,13 @@ static int enrol_templates(struct ctl *ctl, const char *gallery, const struct sa
 
 static int search_templates(struct ctl *ctl, const char *gallery, struct samples *s)
 {
-	float *scores = malloc((size_t)CHUNK * s->count * sizeof(*scores));
-	int64_t *ids = malloc((size_t)CHUNK * s->count * sizeof(*ids));
+	uint32_t chunk = HITS_MAX / s->count < CHUNK ? HITS_MAX / s->count : CHUNK;
+	float *scores = malloc((size_t)chunk * s->count * sizeof(*scores));
+	int64_t *ids = malloc((size_t)chunk * s->count * sizeof(*ids));
 	int status = scores && ids ? CTL_OK : ctl_error("out of memory");
 
-	for (uint32_t i = 0; status == CTL_OK && i < s->count; i += CHUNK) {
-		uint32_t n = s->count - i < CHUNK ? s->count - i : CHUNK;
+	for (uint32_t i = 0; status == CTL_OK && i < s->count; i += chunk) {
+		uint32_t n = s->count - i < chunk ? s->count - i : chunk;
 
 		if (ctl_interrupted())
 			status = ctl_error("interrupted");
