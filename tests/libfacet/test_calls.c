@@ -186,6 +186,7 @@ START_TEST(search_answers_that_do_not_fit)
 	f->step = _i;
 	ck_assert_int_eq(facet_search(c, "staff", 2, 3, query, 3, NULL, scores, ids),
 			 -FACET_EINTERNAL);
+	ck_assert_ptr_nonnull(strstr(facet_error(c)->text, "does not fit the call"));
 	ck_assert_int_eq(ids[0], 0); /* nothing was written */
 	ck_assert_int_eq(facet_identify(c, "staff", &probe, 3, NULL, &hits), -FACET_EINTERNAL);
 	ck_assert_ptr_null(hits);
