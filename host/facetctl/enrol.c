@@ -2,7 +2,6 @@
 /* enrol: photos or vectors into a gallery. */
 #include "host/facetctl/photos.h"
 #include "host/facetctl/stream.h"
-#include "host/facetctl/vectors.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -176,28 +175,20 @@ static int photos_work(struct ctl *ctl, void *input)
 static int vectors_work(struct ctl *ctl, void *input)
 {
 	struct input *in = input;
-	struct vectors vectors;
-	const char **labels;
-	char text[256], *block;
+	struct stream_file file;
 	struct json_object *row;
-	uint64_t done = 0;
+	uint64_t done;
 	int status;
 
-	if (vectors_open(in->vectors, &vectors, text, sizeof(text)) != 0)
-		return ctl_error("%s", text);
-	if (labels_read(in->labels, vectors.count, &block, &labels, text, sizeof(text)) != 0) {
-		vectors_close(&vectors);
-		return ctl_error("%s", text);
-	}
-	status = ctl->dry_run ? CTL_OK : stream_enrol(ctl, in->gallery, &vectors, labels, &done);
+	if (stream_open(in->vectors, in->labels, &file) != CTL_OK)
+		return CTL_ERROR;
+	status = stream_enrol(ctl, in->gallery, &file, &done);
 	row = output_row_new();
 	output_text(row, "gallery", in->gallery);
-	output_count(row, "vectors", (int64_t)vectors.count);
+	output_count(row, "vectors", (int64_t)file.vectors.count);
 	output_count(row, "enrolled", (int64_t)done);
 	output_row(ctl->out, row);
-	free(labels);
-	free(block);
-	vectors_close(&vectors);
+	stream_close(&file);
 	return status;
 }
 

@@ -158,7 +158,7 @@ struct client {
 static int post(struct client *c, uint32_t count)
 {
 	uint8_t message[BYTES * 64];
-	double now = load_now();
+	double now = output_now();
 
 	memset(message, 'f', sizeof(message));
 	while (count) {
@@ -177,7 +177,7 @@ static int post(struct client *c, uint32_t count)
 static int drive(struct client *c, double seconds)
 {
 	uint8_t buffer[BYTES * 1024];
-	double end = load_now() + seconds, now;
+	double end = output_now() + seconds, now;
 	size_t part = 0;
 	int error = post(c, c->depth);
 
@@ -191,7 +191,7 @@ static int drive(struct client *c, double seconds)
 		if (n <= 0)
 			return -EIO;
 		part += (size_t)n;
-		now = load_now();
+		now = output_now();
 		uint32_t got = (uint32_t)(part / BYTES);
 		part %= BYTES;
 		for (uint32_t i = 0; i < got; i++, c->received++)
@@ -232,13 +232,14 @@ int floor_run(uint32_t depth, double seconds, int processor, struct load_result 
 	c.latency = calloc(SAMPLES_MAX, sizeof(*c.latency));
 	if (child < 0 || !c.since || !c.latency)
 		error = -ENOMEM;
-	start = load_now();
+	start = output_now();
 	if (!error)
 		error = drive(&c, seconds);
 	if (!error) {
 		uint64_t n = c.received < SAMPLES_MAX ? c.received : SAMPLES_MAX;
 
-		*result = (struct load_result){.calls = c.received, .seconds = load_now() - start};
+		*result =
+			(struct load_result){.calls = c.received, .seconds = output_now() - start};
 		qsort(c.latency, n, sizeof(*c.latency), by_value);
 		result->p50_us = 1e6 * (double)c.latency[n / 2];
 		result->p99_us = 1e6 * (double)c.latency[n * 99 / 100];

@@ -15,14 +15,6 @@
 #define CHUNK	      1000u
 #define IN_FLIGHT     8u
 
-double load_now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
 /* ---- data ----------------------------------------------------------------------------------- */
 uint64_t load_random(uint64_t *state)
 {
@@ -139,7 +131,7 @@ static int submit(struct run *run, uint32_t c, struct slot *slot)
 {
 	struct facet_call call = {.size = sizeof(call), .user = slot};
 
-	slot->since = load_now();
+	slot->since = output_now();
 	if (run->load->submit(run->load->context, run->client[c], slot->number, &call) == 0)
 		return CTL_OK;
 	return ctl_error("submit: %s", facet_error(run->client[c])->text);
@@ -148,7 +140,7 @@ static int submit(struct run *run, uint32_t c, struct slot *slot)
 static int complete(struct run *run, uint32_t c, const struct facet_completion *done)
 {
 	struct slot *slot = done->user;
-	double now = load_now();
+	double now = output_now();
 
 	if (done->result != 0 && !done->error.retryable)
 		return ctl_error("%s", done->error.text);
@@ -263,12 +255,12 @@ int load_run(const struct load *load, struct load_result *result)
 								   : ctl_error("out of memory");
 	if (status == CTL_OK)
 		status = open_clients(&run);
-	start = load_now();
+	start = output_now();
 	run.end = start + load->seconds;
 	if (status == CTL_OK)
 		status = drive(&run);
 	if (status == CTL_OK)
-		summarise(&run, load_now() - start, result);
+		summarise(&run, output_now() - start, result);
 	for (uint32_t c = 0; run.client && c < load->clients; c++)
 		facet_close(run.client[c]);
 	free(run.latency);

@@ -26,8 +26,6 @@ struct load_result {
  * failure ends it. */
 int load_run(const struct load *load, struct load_result *result);
 
-double load_now(void); /* seconds, monotonic */
-
 /* Numbers that look random and are the same everywhere. */
 uint64_t load_random(uint64_t *state);
 /* count unit vectors around seeded centres, several to a centre: identity-like. */

@@ -19,7 +19,7 @@ struct output {
 	double progress_at; /* when the last line of progress was printed */
 };
 
-static double now_seconds(void)
+double output_now(void)
 {
 	struct timespec t;
 
@@ -36,7 +36,7 @@ struct output *output_create(enum output_format format, bool quiet)
 	output->format = format;
 	output->quiet = quiet;
 	output->rows = json_object_new_array();
-	output->progress_at = now_seconds();
+	output->progress_at = output_now();
 	return output;
 }
 
@@ -66,7 +66,7 @@ void output_note(const struct output *output, const char *format, ...)
 void output_progress(struct output *output, const char *what, uint64_t done, uint64_t total)
 {
 	bool terminal = isatty(STDERR_FILENO);
-	double now = now_seconds();
+	double now = output_now();
 
 	if (output->quiet)
 		return;

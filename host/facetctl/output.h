@@ -26,6 +26,8 @@ void output_progress(struct output *output, const char *what, uint64_t done, uin
 void output_finish(struct output *output, bool single);
 void output_free(struct output *output); /* without printing; NULL is fine */
 
+double output_now(void); /* seconds, monotonic: what progress and rates are measured by */
+
 /* Values for rows. */
 struct json_object *output_row_new(void);
 void output_text(struct json_object *row, const char *key, const char *value);

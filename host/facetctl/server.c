@@ -35,18 +35,10 @@ static error_t parse_gallery(int key, char *arg, struct argp_state *state)
 	}
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 /* ---- ping ----------------------------------------------------------------------------------- */
 static int by_value(const void *a, const void *b)
 {
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+	double x = *(const double *)a, y = *(const double *)b;
 
 	return (x > y) - (x < y);
 }
@@ -54,7 +46,7 @@ static int by_value(const void *a, const void *b)
 static int ping(struct ctl *ctl, void *input)
 {
 	uint32_t count = ((struct input *)input)->count;
-	uint64_t *took = calloc(count, sizeof(*took));
+	double *took = calloc(count, sizeof(*took));
 	uint8_t payload[64] = "facet";
 	struct json_object *row;
 	uint32_t done = 0;
@@ -62,20 +54,20 @@ static int ping(struct ctl *ctl, void *input)
 	if (!took)
 		return ctl_error("out of memory");
 	for (; done < count && !ctl_interrupted(); done++) {
-		uint64_t start = now_ns();
+		double start = output_now();
 
 		if (facet_ping(ctl->c, payload, sizeof(payload), NULL) != 0) {
 			free(took);
 			return ctl_failed(ctl, "ping");
 		}
-		took[done] = now_ns() - start;
+		took[done] = output_now() - start;
 	}
 	qsort(took, done, sizeof(*took), by_value);
 	row = output_row_new();
 	output_count(row, "echoes", done);
-	output_number(row, "min_us", done ? (double)took[0] / 1e3 : 0, 1);
-	output_number(row, "p50_us", done ? (double)took[done / 2] / 1e3 : 0, 1);
-	output_number(row, "p99_us", done ? (double)took[(uint64_t)done * 99 / 100] / 1e3 : 0, 1);
+	output_number(row, "min_us", done ? took[0] * 1e6 : 0, 1);
+	output_number(row, "p50_us", done ? took[done / 2] * 1e6 : 0, 1);
+	output_number(row, "p99_us", done ? took[(uint64_t)done * 99 / 100] * 1e6 : 0, 1);
 	output_row(ctl->out, row);
 	free(took);
 	return CTL_OK;

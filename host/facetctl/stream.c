@@ -86,12 +86,37 @@ static int take(struct stream *s)
 			 slot->first + slot->count - 1, done.error.text);
 }
 
-int stream_enrol(struct ctl *ctl, const char *gallery, const struct vectors *vectors,
-		 const char *const *labels, uint64_t *done)
+int stream_open(const char *vectors, const char *labels, struct stream_file *file)
 {
-	struct stream s = {.ctl = ctl, .gallery = gallery, .vectors = vectors, .labels = labels};
+	char text[256];
+
+	if (vectors_open(vectors, &file->vectors, text, sizeof(text)) != 0)
+		return ctl_error("%s", text);
+	if (labels_read(labels, file->vectors.count, &file->block, &file->labels, text,
+			sizeof(text)) == 0)
+		return CTL_OK;
+	vectors_close(&file->vectors);
+	return ctl_error("%s", text);
+}
+
+void stream_close(struct stream_file *file)
+{
+	free(file->labels);
+	free(file->block);
+	vectors_close(&file->vectors);
+}
+
+int stream_enrol(struct ctl *ctl, const char *gallery, const struct stream_file *file,
+		 uint64_t *done)
+{
+	const struct vectors *vectors = &file->vectors;
+	struct stream s = {
+		.ctl = ctl, .gallery = gallery, .vectors = vectors, .labels = file->labels};
 	int status = CTL_OK;
 
+	*done = 0;
+	if (ctl->dry_run)
+		return CTL_OK;
 	s.rows = malloc((size_t)STREAM_CHUNK * vectors->dim * 4);
 	if (!s.rows)
 		return ctl_error("out of memory");

@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { KEY_LABELS = 0x100 };
 
@@ -48,34 +47,24 @@ static const struct argp_option options[] = {
 static int import(struct ctl *ctl, void *input)
 {
 	struct input *in = input;
-	struct vectors vectors;
-	const char **labels = NULL;
-	struct timespec t0, t1;
-	char text[256], *block = NULL;
+	struct stream_file file;
 	struct json_object *row;
-	uint64_t done = 0;
+	uint64_t done;
 	double seconds;
 	int status;
 
-	if (vectors_open(in->arg[1], &vectors, text, sizeof(text)) != 0)
-		return ctl_error("%s", text);
-	if (labels_read(in->labels, vectors.count, &block, &labels, text, sizeof(text)) != 0) {
-		vectors_close(&vectors);
-		return ctl_error("%s", text);
-	}
-	clock_gettime(CLOCK_MONOTONIC, &t0);
-	status = ctl->dry_run ? CTL_OK : stream_enrol(ctl, in->arg[0], &vectors, labels, &done);
-	clock_gettime(CLOCK_MONOTONIC, &t1);
-	seconds = (double)(t1.tv_sec - t0.tv_sec) + (double)(t1.tv_nsec - t0.tv_nsec) / 1e9;
+	if (stream_open(in->arg[1], in->labels, &file) != CTL_OK)
+		return CTL_ERROR;
+	seconds = output_now();
+	status = stream_enrol(ctl, in->arg[0], &file, &done);
+	seconds = output_now() - seconds;
 	row = output_row_new();
-	output_count(row, "vectors", (int64_t)vectors.count);
+	output_count(row, "vectors", (int64_t)file.vectors.count);
 	output_count(row, "enrolled", (int64_t)done);
 	output_number(row, "seconds", seconds, 2);
 	output_number(row, "per_second", done ? (double)done / seconds : 0, 0);
 	output_row(ctl->out, row);
-	free(labels);
-	free(block);
-	vectors_close(&vectors);
+	stream_close(&file);
 	return status;
 }
 
