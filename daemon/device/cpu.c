@@ -168,11 +168,12 @@ static void caps(const struct device *device, struct device_caps *caps)
 
 	*caps = (struct device_caps){
 		.name = "cpu0",
-		.ops = (UINT64_C(1) << DEVICE_OPS) - 1,
+		.ops = ((UINT64_C(1) << DEVICE_OPS) - 1) & ~(UINT64_C(1) << DEVICE_LOAD),
 		.memory_bytes = cpu->memory_max,
 		.alignment = 64,
 		.batch_max = SEARCH_BATCH_MAX,
 		.reads_host_memory = true,
+		.shares_cpu = true,
 	};
 	snprintf(caps->detail, sizeof(caps->detail), "%s, %u thread%s", cpu->kernels->name,
 		 cpu->threads, cpu->threads == 1 ? "" : "s");

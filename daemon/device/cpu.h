@@ -93,6 +93,8 @@ void cpu_search_lists_free(struct cpu_search_lists *lists);
 /* ---- cpu_move.c: the ops that only move bytes ---- */
 int cpu_run_echo(struct cpu *cpu, const struct device_command *command);
 int cpu_run_copy(struct cpu *cpu, const struct device_command *command);
+int cpu_run_upload(struct cpu *cpu, const struct device_command *command);
+int cpu_run_download(struct cpu *cpu, const struct device_command *command);
 int cpu_run_strided(struct cpu *cpu, const struct device_command *command);
 int cpu_run_join(struct cpu *cpu, const struct device_command *command);
 

@@ -18,6 +18,28 @@ int cpu_run_copy(struct cpu *cpu, const struct device_command *command)
 	return 0;
 }
 
+int cpu_run_upload(struct cpu *cpu, const struct device_command *command)
+{
+	uint64_t bytes = command->out.bytes;
+	uint8_t *out;
+
+	if (bytes == 0 || !command->host || cpu_span(&cpu->base, &command->out, bytes, 1, &out))
+		return -EINVAL;
+	memcpy(out, command->host, bytes);
+	return 0;
+}
+
+int cpu_run_download(struct cpu *cpu, const struct device_command *command)
+{
+	uint64_t bytes = command->in[0].bytes;
+	uint8_t *in;
+
+	if (bytes == 0 || !command->host || cpu_span(&cpu->base, &command->in[0], bytes, 1, &in))
+		return -EINVAL;
+	memcpy(command->host, in, bytes);
+	return 0;
+}
+
 int cpu_run_echo(struct cpu *cpu, const struct device_command *command)
 {
 	if (!command->in[0].buffer && !command->out.buffer)

@@ -274,12 +274,13 @@ int cpu_run(struct cpu *cpu, const struct device_command *command)
 		[DEVICE_TABLE] = run_table,	      [DEVICE_CONCAT] = run_concat,
 		[DEVICE_DEQUANTIZE] = run_dequantize, [DEVICE_FLOAT] = run_float,
 		[DEVICE_STRIDED] = cpu_run_strided,   [DEVICE_JOIN] = cpu_run_join,
-		[DEVICE_COPY] = cpu_run_copy,
+		[DEVICE_COPY] = cpu_run_copy,	      [DEVICE_UPLOAD] = cpu_run_upload,
+		[DEVICE_DOWNLOAD] = cpu_run_download,
 	};
 
 	int err;
 
-	if ((unsigned int)command->op >= DEVICE_OPS)
+	if ((unsigned int)command->op >= DEVICE_OPS || !run[command->op])
 		return -EINVAL;
 	err = run[command->op](cpu, command);
 	/* One convolution with a huge border must not hold its memory for ever. */

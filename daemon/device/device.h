@@ -18,6 +18,7 @@
 
 struct device;
 struct device_buffer;
+struct device_rows;
 
 /* ---- commands ------------------------------------------------------------------------------ */
 enum device_op {
@@ -34,6 +35,9 @@ enum device_op {
 	DEVICE_STRIDED,
 	DEVICE_JOIN,
 	DEVICE_COPY,
+	DEVICE_UPLOAD,	 /* out = host */
+	DEVICE_DOWNLOAD, /* host = in[0] */
+	DEVICE_LOAD,	 /* rows from host memory into the device's copy of them */
 	DEVICE_OPS
 };
 
@@ -51,14 +55,24 @@ struct device_span {
 /* Weights and bias of one conv2d or gemm, packed for the device once. */
 struct device_weights;
 
+/*
+ * Rows change while searches run: what a search of an older epoch must not see it tells by born and
+ * died. A device that does not read host memory searches its own copy, made by rows_create() and
+ * brought up to date by DEVICE_LOAD, in the order of submission: a search sees the host's rows as
+ * they were at the last load of its tiles, or later.
+ */
 struct device_search {
-	const struct search_rows *rows; /* host memory */
-	struct device_buffer
-		*resident; /* the device's copy, NULL where it reads host memory (cpu) */
+	const struct search_rows *rows; /* in host memory; its shape holds for the copy too */
+	struct device_rows *resident; /* the device's copy, NULL where it reads host memory (cpu) */
 	uint64_t tile_begin, tile_end;
 	const struct search_query *queries;
 	uint32_t count;			  /* <= SEARCH_BATCH_MAX */
 	struct search_list *const *lists; /* in and out: one a query */
+};
+
+struct device_load {
+	struct device_rows *to;
+	uint64_t tile_begin, tile_end; /* within the copy's range */
 };
 
 #define DEVICE_INPUTS_MAX OP_CONCAT_MAX
@@ -96,12 +110,17 @@ struct device_command {
 		struct op_float float_op;
 		struct device_strided strided;
 		struct device_join join;
+		struct device_load load;
+		void *host; /* upload, download: the caller's memory, of the span's bytes */
 	};
 	const struct device_weights *weights; /* conv2d, gemm */
 	struct device_span
 		in[DEVICE_INPUTS_MAX]; /* x [, residual] | a, b | inputs of concat, join */
 	struct device_span tables[DEVICE_INPUTS_MAX]; /* table, concat */
 	struct device_span out;
+	/* conv2d, gemm on a device whose caps say so: uint32_t chk[m], the sum over all channels of
+	 * the accumulators of output pixel (row) m, modulo 2^32, before requantisation; or absent */
+	struct device_span checksum;
 };
 
 struct device_batch {
@@ -111,7 +130,9 @@ struct device_batch {
 	void (*done)(struct device_batch *batch); /* on the worker thread */
 	void *user;
 	/* results */
-	int error;	      /* 0, -ECANCELED, -EIO, -EINVAL, -ENOMEM */
+	int error; /* 0, -EINVAL, -ENOMEM, -ECANCELED: cancelled, or lost with a device that
+			       * was reset for another's sake; -EIO: failed; -ETIMEDOUT: hung, the
+			       * device was reset; -ENODEV: the device is gone */
 	uint32_t error_index; /* of the command that failed */
 	uint64_t device_ns;   /* time on the device */
 	/* the device's own */
@@ -129,6 +150,8 @@ struct device_caps {
 	uint32_t batch_max; /* queries of one search */
 	int priority;	    /* the cpu has the lowest */
 	bool reads_host_memory;
+	bool checksums;	 /* device_command.checksum */
+	bool shares_cpu; /* its work runs on this machine's processors */
 };
 
 struct device_stats {
@@ -142,6 +165,13 @@ struct device_config {
 	const char *pin;  /* cpu list such as "0" or "0-3", NULL for no pinning */
 	const char *isa;  /* NULL: FACET_CPU_ISA or the best */
 	uint64_t memory;  /* bytes of buffers and packed weights; 0: cpu: half of the machine's */
+	/* of boards */
+	const char
+		*select;   /* which one: opencl: part of a platform's or device's name; drm: node */
+	const char *image; /* what runs on it: an xclbin, an OpenCL binary; NULL: none needed */
+	const char *cache; /* folder for built programs, NULL: none is kept */
+	const char *libexec; /* folder of the helpers */
+	uint32_t timeout_ms; /* of one batch; 0: the backend's own */
 };
 
 struct device_ops {
@@ -158,6 +188,12 @@ struct device_ops {
 	int (*buffer_read)(struct device_buffer *buffer, uint64_t offset, void *data,
 			   uint64_t bytes);
 	void (*buffer_free)(struct device_buffer *buffer);
+	/* The device's copy of tiles [begin, end) of rows, which outlive it; no row is born in it until
+	 * it is loaded. NULL where the device reads host memory. Freeing wipes it. These and the
+	 * buffer calls may block: the control thread makes none of them for a board. */
+	int (*rows_create)(struct device *device, const struct search_rows *rows,
+			   uint64_t tile_begin, uint64_t tile_end, struct device_rows **copy);
+	void (*rows_free)(struct device_rows *copy);
 	/* Packed copies: w and bias may go, the scales that op->q points to may not. A command using
 	 * them has the same op but for n (m of a GEMM) and q. */
 	int (*weights_conv2d)(struct device *device, const struct op_conv2d *op, const int8_t *w,
