@@ -71,7 +71,10 @@ static void pass_finish(struct sched *sched, struct pass *pass)
 		target->kind->end(pass);
 	if (pass->share_ns) {
 		target->unit_ns = (target->unit_ns * (SMOOTH - 1) + pass->share_ns) / SMOOTH;
-		target->pass_ns = (target->pass_ns * (SMOOTH - 1) + now - pass->begun_ns) / SMOOTH;
+		target->pass_ns =
+			target->pass_ns
+				? (target->pass_ns * (SMOOTH - 1) + now - pass->begun_ns) / SMOOTH
+				: now - pass->begun_ns;
 	}
 	while (pass->count)
 		unit_leave(sched, pass, pass->unit[--pass->count]);

@@ -83,10 +83,10 @@ static uint32_t sharers_first(const struct sharers *s, uint64_t positions)
 	return first->device;
 }
 
-/* Those who hold some of [begin, end), which this device holds all of. */
+/* Those who hold some of the part. */
 static void sharers_find(const struct sched *sched, const struct sched_target *target,
 			 const struct pass *pass, const struct pass_part *part, uint32_t units,
-			 uint32_t own, struct sharers *s)
+			 struct sharers *s)
 {
 	uint64_t now = sched_now(sched);
 
@@ -97,7 +97,8 @@ static void sharers_find(const struct sched *sched, const struct sched_target *t
 
 		if ((part->avoid >> d & 1) ||
 		    hold_of(sched, target, pass, d, units, &hold) != HOLD_NOW || !hold.ps ||
-		    (!overlap(part, &hold, &begin, &end) && d != own))
+		    !overlap(part, &hold, &begin, &end) ||
+		    (target->kind->ordered && begin != part->begin))
 			continue;
 		sharers_add(s, d, fleet_backlog_ns(&sched->config.fleet->device[d], now), hold.ps);
 	}
@@ -170,7 +171,7 @@ static bool share_of_part(const struct sched *sched, const struct sched_target *
 	if (sched->config.fleet->count > 1) {
 		struct pass_part mine = {share->begin, share->end, part->avoid};
 
-		sharers_find(sched, target, pass, &mine, units, device, &s);
+		sharers_find(sched, target, pass, &mine, units, &s);
 		if (s.count > 1)
 			return share_among(sched, &s, target->kind->ordered, device, share);
 	}

@@ -11,12 +11,11 @@ static uint64_t target_ripens(const struct sched *sched, const struct sched_targ
 			      const struct sched_job *oldest)
 {
 	uint64_t ripe = oldest->queued_ns + sched->config.delay_ns;
+	uint64_t takes = target->pass_ns + target->pass_ns / 4; /* with something in hand */
 
 	for (const struct sched_lane *lane = target->lanes; lane; lane = lane->next) {
 		for (const struct sched_job *job = lane->head; job; job = job->next) {
-			uint64_t latest = job->deadline_ns > target->pass_ns
-						  ? job->deadline_ns - target->pass_ns
-						  : 0;
+			uint64_t latest = job->deadline_ns > takes ? job->deadline_ns - takes : 0;
 
 			if (job->deadline_ns && latest < ripe)
 				ripe = latest;
