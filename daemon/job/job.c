@@ -110,13 +110,14 @@ static void job_log(struct job *job, Facet__Wire__Code code, uint64_t total_ns, 
 
 static void job_count(struct job *job, Facet__Wire__Code code, uint64_t total_ns)
 {
-	struct metrics *metrics = &job->service->metrics;
+	struct metrics_tenant *metrics = &job->who->metrics;
 	uint32_t op = job->request->body_case;
 
 	metrics_request(metrics, op, code);
 	metrics_latency(metrics, op, STAGE_TOTAL, total_ns);
 	if (job->device_ns) {
 		metrics_latency(metrics, op, STAGE_QUEUE, job->queue_ns);
+		metrics_latency(metrics, op, STAGE_WAIT, job->wait_ns);
 		metrics_latency(metrics, op, STAGE_DEVICE, job->device_ns);
 	}
 }
@@ -331,6 +332,7 @@ static int job_enter(struct job *job)
 	uint32_t retry_ms = 0;
 	int err;
 
+	job->who = tenant;
 	job->tenant = NULL;
 	if (!job->op)
 		return job_fail(job, FACET__WIRE__CODE__UNIMPLEMENTED,
@@ -354,7 +356,7 @@ void job_admit(struct job *job)
 {
 	job->op = op_find(job->request->body_case);
 	job->body = job->request->echo; /* all bodies share this place */
-	job->queue_ns = job->device_ns = 0;
+	job->queue_ns = job->wait_ns = job->device_ns = 0;
 	job->stage = JOB_IDLE;
 	job->cancelled = 0;
 	job->error = 0;
@@ -391,8 +393,12 @@ static void job_ran(struct sched_job *sched, int error)
 	struct job *job = job_of_sched(sched);
 
 	job->stage = JOB_IDLE;
-	if (sched->started_ns)
+	if (sched->started_ns) {
+		uint64_t since_ns = service_now() - sched->started_ns;
+
 		job->queue_ns += sched->started_ns - sched->queued_ns;
+		job->wait_ns += since_ns > sched->device_ns ? since_ns - sched->device_ns : 0;
+	}
 	job->device_ns += sched->device_ns;
 	if (error)
 		job_fail_errno(job, error, NULL);

@@ -75,6 +75,7 @@ struct job {
 	struct service *service;
 	struct conn *conn;	 /* NULL: the client has gone */
 	struct job *next, *prev; /* of its connection */
+	struct tenant *who;	 /* whose it is */
 	struct tenant *tenant;	 /* whose quota it counts in; NULL before that */
 	struct wire_arena *arena;
 	size_t frame_bytes;
@@ -83,7 +84,7 @@ struct job {
 	const void *body; /* of the request */
 	int fds[WIRE_FDS_MAX];
 	uint32_t fd_count;
-	uint64_t arrived_ns, queue_ns, device_ns;
+	uint64_t arrived_ns, queue_ns, wait_ns, device_ns;
 	enum job_stage stage;
 	int cancelled;		       /* -ECANCELED once the client asked for it or has gone */
 	job_step step;		       /* what comes after this stage */

@@ -514,6 +514,8 @@ static void slice_end(struct slice *slice)
 	sched->running--;
 	pass->in_flight--;
 	pass->share_ns += slice->batch.device_ns / slice->count;
+	metrics_slice(sched->config.metrics, slice->count, slice->batch.device_ns,
+		      slice->batch.error);
 	if (kind->slice_done)
 		kind->slice_done(pass, slice);
 	for (uint32_t i = 0; i < slice->count; i++) {
@@ -521,6 +523,8 @@ static void slice_end(struct slice *slice)
 
 		job->in_flight--;
 		job->device_ns += slice->batch.device_ns;
+		metrics_share(&job->tenant->metrics, sched->config.metrics,
+			      slice->batch.device_ns / slice->count);
 		if (slice->batch.error && !job->drop) {
 			job->drop = slice->batch.error;
 			if (job->lane)

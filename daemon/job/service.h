@@ -93,8 +93,9 @@ void service_reload(struct service *service, const struct config *config);
 bool service_ready(const struct service *service);
 /* Of all galleries and models, for STATUS: how far loading has come. */
 uint32_t service_percent(const struct service *service);
-/* For a tenant: of the galleries those it has a right on. NULL: all. */
-void service_print_metrics(const struct service *service, const struct tenant *tenant, FILE *out);
+/* For a tenant: itself, unless it may administer the server, and the galleries it has a right on.
+ * NULL: all. */
+void service_print_metrics(struct service *service, const struct tenant *tenant, FILE *out);
 uint64_t service_now(void); /* CLOCK_MONOTONIC, ns */
 const char *op_name(uint32_t op);
 

@@ -107,9 +107,17 @@ void tenants_free(struct tenants *tenants)
 		return;
 	for (struct tenant *t = tenants->all; t; t = next) {
 		next = t->next;
+		metrics_tenant_clear(&t->metrics);
 		free(t);
 	}
 	free(tenants);
+}
+
+void tenants_each(const struct tenants *tenants, void (*each)(void *user, struct tenant *tenant),
+		  void *user)
+{
+	for (struct tenant *t = tenants->all; t; t = t->next)
+		each(user, t);
 }
 
 static bool id_listed(const uint32_t *ids, uint32_t count, uint32_t id)

@@ -14,6 +14,7 @@
 #include <sys/types.h>
 
 #include "daemon/net/config.h"
+#include "daemon/net/metrics.h"
 
 struct tenant {
 	char name[CONFIG_NAME_MAX + 1];
@@ -27,6 +28,7 @@ struct tenant {
 	uint64_t vtime;
 	uint64_t jobs;
 	uint64_t weight;
+	struct metrics_tenant metrics;
 	struct tenant *next;
 };
 
@@ -38,6 +40,10 @@ int tenants_reload(struct tenants *tenants, const struct config *config);
 /* A section that lists the uid wins over one that lists a group. */
 struct tenant *tenants_find(const struct tenants *tenants, uid_t uid, const gid_t *gids,
 			    uint32_t gid_count);
+
+/* Calls each for every tenant there is. */
+void tenants_each(const struct tenants *tenants, void (*each)(void *user, struct tenant *tenant),
+		  void *user);
 
 /* The rights on a gallery; with NULL those on the server and its models. */
 uint32_t tenant_rights(const struct tenant *tenant, const char *gallery);

@@ -1,12 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Who a peer is, what it may do, how much of it; and counters as text. */
+/* Who a peer is, what it may do, how much of it. */
 #include <check.h>
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
-#include "daemon/net/metrics.h"
 #include "daemon/net/rights.h"
 #include "daemon/net/tenant.h"
 
@@ -184,39 +180,6 @@ START_TEST(test_mapped_quota)
 }
 END_TEST
 
-static const char *name_of(uint32_t op)
-{
-	return op == 10 ? "echo" : NULL;
-}
-
-START_TEST(test_metrics_text)
-{
-	struct metrics *metrics = calloc(1, sizeof(*metrics));
-	char *text = NULL;
-	size_t bytes = 0;
-	FILE *out = open_memstream(&text, &bytes);
-
-	metrics_request(metrics, 10, 0);
-	metrics_request(metrics, 10, 7);
-	metrics_request(metrics, 10, 7);
-	metrics_latency(metrics, 10, STAGE_TOTAL, 1000);
-	metrics_latency(metrics, 10, STAGE_TOTAL, 1001);
-	metrics_latency(metrics, 10, STAGE_TOTAL, 3600ull * 1000000000);
-	metrics_batch(metrics, 12);
-	metrics_print(metrics, name_of, out);
-	fclose(out);
-	ck_assert_ptr_nonnull(strstr(text, "facet_requests_total{op=\"echo\",code=\"ok\"} 1\n"));
-	ck_assert_ptr_nonnull(strstr(text, "facet_errors_total{cause=\"overloaded\"} 2\n"));
-	ck_assert_ptr_nonnull(strstr(text, "stage=\"total\",le=\"0.000001\"} 1\n"));
-	ck_assert_ptr_nonnull(strstr(text, "stage=\"total\",le=\"0.000002\"} 2\n"));
-	ck_assert_ptr_nonnull(strstr(text, "stage=\"total\",le=\"+Inf\"} 3\n"));
-	ck_assert_ptr_nonnull(strstr(text, "facet_batch_queries_bucket{le=\"8\"} 0\n"));
-	ck_assert_ptr_nonnull(strstr(text, "facet_batch_queries_bucket{le=\"16\"} 1\n"));
-	free(text);
-	free(metrics);
-}
-END_TEST
-
 int main(void)
 {
 	Suite *suite = suite_create("tenant");
@@ -231,7 +194,6 @@ int main(void)
 	tcase_add_test(tcase, test_in_flight_quota);
 	tcase_add_test(tcase, test_rate_quota);
 	tcase_add_test(tcase, test_mapped_quota);
-	tcase_add_test(tcase, test_metrics_text);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);
