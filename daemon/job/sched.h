@@ -121,7 +121,8 @@ struct sched_config {
 	uint32_t queue;	    /* jobs that may wait */
 	uint32_t in_flight; /* slices on the device */
 	uint64_t delay_ns;  /* how long an unfilled pass may wait for more units */
-	struct metrics_device *metrics; /* of the device; NULL: nothing is counted */
+	/* of the device; NULL: nothing is counted */
+	struct metrics_device *metrics;
 };
 
 int sched_create(const struct sched_config *config, struct sched **sched);

@@ -28,9 +28,11 @@ struct gallery_entry {
 	struct gallery *gallery; /* NULL while it is being made */
 	struct sched_target target;
 	uint64_t tile_ps[7]; /* picoseconds a tile of 1, 2, 4 .. 64 queries; 0: not measured */
-	uint32_t refs;	     /* jobs */
-	bool hidden;	     /* being made or deleted: not found by name */
-	struct job *waiter;  /* its create or delete */
+	char owner[CONFIG_NAME_MAX + 1];   /* the tenant that made it; "" where nobody knows */
+	uint64_t enrolling;		   /* templates of jobs that are under way */
+	uint32_t refs;			   /* jobs */
+	bool hidden;			   /* being made or deleted: not found by name */
+	struct job *waiter;		   /* its create or delete */
 	const struct gallery_spec *making; /* of its create, until that is answered */
 	struct gallery_entry *next;
 };
@@ -107,6 +109,8 @@ struct gallery_entry *service_gallery(const struct service *service, const char 
 struct gallery_entry *service_gallery_any(const struct service *service, const char *name);
 struct gallery_entry *gallery_entry_create(struct service *service, const char *name);
 void gallery_entry_remove(struct gallery_entry *entry);
+/* How many galleries the tenant has made, and the templates in them with those under way. */
+uint64_t service_made(const struct service *service, const char *tenant, uint64_t *templates);
 void job_hold_gallery(struct job *job, struct gallery_entry *entry);
 void gallery_entry_release(struct gallery_entry *entry);
 /* What a gallery is for, also while it is being made; NULL if it has failed or is being deleted.

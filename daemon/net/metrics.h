@@ -170,5 +170,6 @@ struct metrics_row {
 void metrics_print(const struct metrics *metrics, const struct metrics_row *rows, uint32_t count,
 		   const char *(*op_name)(uint32_t op), FILE *out);
 const char *metrics_state_name(enum metrics_state state);
+const char *metrics_quota_name(enum metrics_quota quota);
 
 #endif

@@ -46,6 +46,11 @@ const char *metrics_state_name(enum metrics_state state)
 	return state < METRICS_STATES ? state_names[state] : "unknown";
 }
 
+const char *metrics_quota_name(enum metrics_quota quota)
+{
+	return quota_names[quota];
+}
+
 struct printer {
 	const struct metrics *metrics;
 	const struct metrics_row *rows;
