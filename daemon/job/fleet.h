@@ -28,6 +28,8 @@ enum fleet_state {
 	FLEET_REMOVED, /* closed on request */
 };
 
+struct metrics_device;
+
 struct fleet_device {
 	char name[FLEET_NAME + 1];
 	char kind[16];
@@ -39,8 +41,9 @@ struct fleet_device {
 	char text[FLEET_TEXT];
 	/* batches of this daemon on it: slices of passes and loads of galleries */
 	uint32_t in_flight;
-	uint64_t expected_ns;	/* that they will take, those not yet over */
-	uint64_t busy_since_ns; /* the oldest of them was begun */
+	uint64_t expected_ns;		/* that they will take, those not yet over */
+	uint64_t busy_since_ns;		/* the oldest of them was begun */
+	struct metrics_device *metrics; /* NULL: nothing is counted */
 	/* totals */
 	uint64_t slices, failed, repeated, busy_ns;
 };

@@ -19,6 +19,7 @@
 #include "daemon/gallery/gallery.h"
 #include "daemon/job/errand.h"
 #include "daemon/job/sched.h"
+#include "daemon/net/metrics.h"
 #include "facet.pb-c.h"
 #include "proto/wire.h"
 
@@ -29,8 +30,9 @@ struct model_entry;
 struct op;
 struct service;
 
-#define JOB_MAPPINGS_MAX 8
-#define JOB_BULK_INLINE	 (64u << 10) /* larger results go by memfd */
+#define JOB_MAPPINGS_MAX  8
+#define JOB_BULK_INLINE	  (64u << 10) /* larger results go by memfd */
+#define JOB_MADE_RETRY_MS 1000	      /* a bound that only a deletion changes is reached */
 
 enum job_stage { JOB_IDLE, JOB_SCHEDULED, JOB_AWAY };
 
@@ -76,6 +78,7 @@ struct job {
 	struct service *service;
 	struct conn *conn;	 /* NULL: the client has gone */
 	struct job *next, *prev; /* of its connection */
+	struct tenant *who;	 /* whose it is */
 	struct tenant *tenant;	 /* whose quota it counts in; NULL before that */
 	struct wire_arena *arena;
 	size_t frame_bytes;
@@ -94,6 +97,8 @@ struct job {
 	struct wire_mapping mapping[JOB_MAPPINGS_MAX];
 	uint32_t mapping_count;
 	uint64_t charged; /* bytes in the tenant's quota */
+	enum sched_class class;
+	uint32_t enrolling; /* templates that count in the gallery's enrolling */
 	struct job_block *blocks;
 	struct errand errand;
 	job_step work; /* of the errand */
@@ -133,6 +138,8 @@ void job_gallery(struct job *job, job_step step);
 void job_reply(struct job *job, const Facet__Wire__Reply *reply, const int *fds, uint32_t count);
 __attribute__((format(printf, 3, 4))) int job_fail(struct job *job, Facet__Wire__Code code,
 						   const char *format, ...);
+/* A bound of the tenant is reached: OVERLOADED, counted, with the bound's name. */
+int job_over_quota(struct job *job, enum metrics_quota quota, uint32_t retry_ms);
 /* As job_fail() with OVERLOADED or UNAVAILABLE and when to come back. */
 __attribute__((format(printf, 4, 5))) int job_refuse(struct job *job, Facet__Wire__Code code,
 						     uint32_t retry_ms, const char *format, ...);

@@ -32,6 +32,8 @@ struct gallery_entry {
 	uint64_t tile_ps[FLEET_MAX][7], mean_ps[7];
 	uint32_t devices;		   /* that have searched it, a bit each */
 	uint64_t tiles;			   /* of the last pass */
+	char owner[CONFIG_NAME_MAX + 1];   /* the tenant that made it; "" where nobody knows */
+	uint64_t enrolling;		   /* templates of jobs that are under way */
 	uint32_t refs;			   /* jobs */
 	bool hidden;			   /* being made or deleted: not found by name */
 	struct job *waiter;		   /* its create or delete */
@@ -98,8 +100,9 @@ void service_reload(struct service *service, const struct config *config);
 bool service_ready(const struct service *service);
 /* Of all galleries and models, for STATUS: how far loading has come. */
 uint32_t service_percent(const struct service *service);
-/* For a tenant: of the galleries those it has a right on. NULL: all. */
-void service_print_metrics(const struct service *service, const struct tenant *tenant, FILE *out);
+/* For a tenant: itself, unless it may administer the server, and the galleries it has a right on.
+ * NULL: all. */
+void service_print_metrics(struct service *service, const struct tenant *tenant, FILE *out);
 uint64_t service_now(void); /* CLOCK_MONOTONIC, ns */
 const char *op_name(uint32_t op);
 
@@ -111,6 +114,8 @@ struct gallery_entry *service_gallery(const struct service *service, const char 
 struct gallery_entry *service_gallery_any(const struct service *service, const char *name);
 struct gallery_entry *gallery_entry_create(struct service *service, const char *name);
 void gallery_entry_remove(struct gallery_entry *entry);
+/* How many galleries the tenant has made, and the templates in them with those under way. */
+uint64_t service_made(const struct service *service, const char *tenant, uint64_t *templates);
 void job_hold_gallery(struct job *job, struct gallery_entry *entry);
 void gallery_entry_release(struct gallery_entry *entry);
 /* What a gallery is for, also while it is being made; NULL if it has failed or is being deleted.

@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <stddef.h>
 
+#include "daemon/net/metrics.h"
+
 /* ---- choice ---------------------------------------------------------------------------------- */
 /* Until when the pass may wait: no longer than the earliest deadline of its jobs lets it. */
 static uint64_t target_ripens(const struct sched *sched, const struct sched_target *target,
@@ -122,6 +124,8 @@ static void slice_failed(struct sched *sched, struct slice *slice)
 
 	if (slice_again(sched, slice)) {
 		slice->device->repeated++;
+		if (slice->device->metrics)
+			slice->device->metrics->repeats++;
 		return;
 	}
 	for (uint32_t i = 0; i < slice->count; i++) {
@@ -135,6 +139,18 @@ static void slice_failed(struct sched *sched, struct slice *slice)
 	}
 }
 
+static void slice_count(const struct slice *slice)
+{
+	struct metrics_device *metrics = slice->device->metrics;
+	uint64_t ns = slice->batch.device_ns;
+
+	if (!metrics)
+		return;
+	metrics_slice(metrics, slice->count, ns, slice->batch.error);
+	for (uint32_t i = 0; i < slice->count; i++)
+		metrics_share(&slice->unit[i].job->tenant->metrics, metrics, ns / slice->count);
+}
+
 static void slice_end(struct slice *slice)
 {
 	struct sched *sched = slice->sched;
@@ -145,6 +161,7 @@ static void slice_end(struct slice *slice)
 	sched->running--;
 	pass->in_flight--;
 	slice->cost_ns = slice->batch.device_ns;
+	slice_count(slice);
 	if (kind->slice_done)
 		kind->slice_done(pass, slice);
 	pass->share_ns += slice->cost_ns / slice->count;
