@@ -170,18 +170,33 @@ static void job_too_large(struct job *job)
 	conn_send(job->conn, &frame, NULL, 0);
 }
 
+/* Of those whose work is in the answer, with commas between. */
+static char *job_devices(const struct job *job, char names[FLEET_MAX * (FLEET_NAME + 1)])
+{
+	const struct fleet *fleet = &job->service->fleet;
+	size_t n = 0;
+
+	for (uint32_t i = 0; i < fleet->count; i++)
+		if (job->devices >> i & 1)
+			n += (size_t)sprintf(names + n, "%s%s", n ? "," : "",
+					     fleet->device[i].name);
+	return names;
+}
+
 void job_reply(struct job *job, const Facet__Wire__Reply *reply, const int *fds, uint32_t count)
 {
 	Facet__Wire__ServerFrame frame = FACET__WIRE__SERVER_FRAME__INIT;
 	Facet__Wire__Reply full = *reply;
 	Facet__Wire__Timing timing = FACET__WIRE__TIMING__INIT;
+	char names[FLEET_MAX * (FLEET_NAME + 1)];
 	Facet__Wire__Code code = reply->error ? reply->error->code : FACET__WIRE__CODE__OK;
 
 	timing.queue_ns = job->queue_ns;
+	timing.wait_ns = job->wait_ns;
 	timing.device_ns = job->device_ns;
 	timing.total_ns = service_now() - job->arrived_ns;
-	if (job->device_ns)
-		timing.device = job->service->caps.name;
+	if (job->devices)
+		timing.device = job_devices(job, names);
 	full.id = job->request->id;
 	full.timing = &timing;
 	job_count(job, code, timing.total_ns);
@@ -253,6 +268,8 @@ static const struct {
 	{-ETIMEDOUT, FACET__WIRE__CODE__DEADLINE_EXCEEDED, false, "its deadline has passed"},
 	{-ECANCELED, FACET__WIRE__CODE__CANCELLED, false, "cancelled by the client"},
 	{-EUCLEAN, FACET__WIRE__CODE__DATA_LOSS, false, "stored data is damaged"},
+	{-EREMOTEIO, FACET__WIRE__CODE__UNAVAILABLE, true,
+	 "the devices that could do it failed or are away; try again"},
 	{-ENOTSUP, FACET__WIRE__CODE__UNIMPLEMENTED, false, "the device cannot do this"},
 };
 
@@ -354,7 +371,8 @@ void job_admit(struct job *job)
 {
 	job->op = op_find(job->request->body_case);
 	job->body = job->request->echo; /* all bodies share this place */
-	job->queue_ns = job->device_ns = 0;
+	job->queue_ns = job->wait_ns = job->device_ns = 0;
+	job->devices = 0;
 	job->stage = JOB_IDLE;
 	job->cancelled = 0;
 	job->error = 0;
@@ -391,9 +409,14 @@ static void job_ran(struct sched_job *sched, int error)
 	struct job *job = job_of_sched(sched);
 
 	job->stage = JOB_IDLE;
-	if (sched->started_ns)
+	if (sched->started_ns) {
+		uint64_t since_ns = service_now() - sched->started_ns;
+
 		job->queue_ns += sched->started_ns - sched->queued_ns;
+		job->wait_ns += since_ns > sched->device_ns ? since_ns - sched->device_ns : 0;
+	}
 	job->device_ns += sched->device_ns;
+	job->devices |= sched->devices;
 	if (error)
 		job_fail_errno(job, error, NULL);
 	else

@@ -47,9 +47,10 @@ struct job_probe {
 struct job_query {
 	struct gallery_probe probe;
 	struct search_query query;
-	struct search_list *list;
-	struct search_hit *hits; /* after the search, best first */
-	double *scores;		 /* of a re-rank, else NULL */
+	struct search_list *list; /* of the slices that have succeeded */
+	bool begun;		  /* there was one */
+	struct search_hit *hits;  /* after the search, best first */
+	double *scores;		  /* of a re-rank, else NULL */
 	uint32_t hit_count;
 };
 
@@ -83,7 +84,8 @@ struct job {
 	const void *body; /* of the request */
 	int fds[WIRE_FDS_MAX];
 	uint32_t fd_count;
-	uint64_t arrived_ns, queue_ns, device_ns;
+	uint64_t arrived_ns, queue_ns, wait_ns, device_ns;
+	uint32_t devices; /* whose work is in the answer, a bit each */
 	enum job_stage stage;
 	int cancelled;		       /* -ECANCELED once the client asked for it or has gone */
 	job_step step;		       /* what comes after this stage */

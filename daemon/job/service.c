@@ -63,7 +63,8 @@ static int service_device(struct service *service, char text[CONFIG_TEXT])
 			 strerror(-err));
 		return err;
 	}
-	service->device->ops->caps(service->device, &service->caps);
+	fleet_opened(fleet_add(&service->fleet, "cpu", "cpu"), service->device);
+	service->caps = service->fleet.device[FLEET_CPU].caps;
 	return 0;
 }
 
@@ -71,12 +72,13 @@ static int service_sched(struct service *service)
 {
 	const struct config *c = service->config;
 	struct sched_config config = {
-		.device = service->device,
+		.fleet = &service->fleet,
 		.bell = &service->bell,
 		.clock = service_clock,
 		.queue = (uint32_t)c->queue,
 		.in_flight = DEVICE_IN_FLIGHT,
 		.delay_ns = c->delay_us * 1000,
+		.slice_ns = c->slice_us * 1000,
 	};
 
 	service->echo = (struct sched_target){
@@ -152,7 +154,8 @@ void service_reload(struct service *service, const struct config *config)
 	if (tenants_reload(service->tenants, config))
 		log_write(&service->log, LOG_LEVEL_ERROR, "reload", "text=\"out of memory\"");
 	service->config = config;
-	sched_set_limits(service->sched, (uint32_t)config->queue, config->delay_us * 1000);
+	sched_set_limits(service->sched, (uint32_t)config->queue, config->delay_us * 1000,
+			 config->slice_us * 1000);
 	for (struct gallery_entry *e = service->galleries; e; e = e->next)
 		e->target.units_max = (uint32_t)config->batch;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the daemon holds: device, scheduler, galleries, models, tenants, counters. One a process, made
+ * What the daemon holds: devices, scheduler, galleries, models, tenants, counters. One a process, made
  * by main.c. Control thread only, but for what its members say.
  */
 #ifndef FACET_DAEMON_JOB_SERVICE_H
@@ -11,6 +11,7 @@
 #include "daemon/device/device.h"
 #include "daemon/gallery/gallery.h"
 #include "daemon/job/errand.h"
+#include "daemon/job/fleet.h"
 #include "daemon/job/job.h"
 #include "daemon/job/sched.h"
 #include "daemon/model/model.h"
@@ -19,7 +20,7 @@
 #include "daemon/net/metrics.h"
 #include "daemon/net/tenant.h"
 
-#define SERVICE_LISTS_MAX  64 /* spare lists of a size */
+#define SERVICE_LISTS_MAX  256 /* spare lists of a size */
 #define SERVICE_LIST_SIZES 11
 
 struct gallery_entry {
@@ -27,10 +28,13 @@ struct gallery_entry {
 	struct service *service;
 	struct gallery *gallery; /* NULL while it is being made */
 	struct sched_target target;
-	uint64_t tile_ps[7]; /* picoseconds a tile of 1, 2, 4 .. 64 queries; 0: not measured */
-	uint32_t refs;	     /* jobs */
-	bool hidden;	     /* being made or deleted: not found by name */
-	struct job *waiter;  /* its create or delete */
+	/* picoseconds a tile of 1, 2, 4 .. 64 queries, on each device and on all; 0: not measured */
+	uint64_t tile_ps[FLEET_MAX][7], mean_ps[7];
+	uint32_t devices;		   /* that have searched it, a bit each */
+	uint64_t tiles;			   /* of the last pass */
+	uint32_t refs;			   /* jobs */
+	bool hidden;			   /* being made or deleted: not found by name */
+	struct job *waiter;		   /* its create or delete */
 	const struct gallery_spec *making; /* of its create, until that is answered */
 	struct gallery_entry *next;
 };
@@ -65,7 +69,8 @@ struct service {
 	struct tenants *tenants;
 	struct bell bell;
 	struct errands *errands;
-	struct device *device;
+	struct fleet fleet;
+	struct device *device; /* the CPU's, with its caps */
 	struct device_caps caps;
 	struct sched *sched;
 	struct gallery_config galleries_config;
@@ -168,6 +173,7 @@ int job_not_ready(struct job *job, const struct gallery_entry *entry);
 int job_need_right(struct job *job, uint32_t rights);
 /* Messages of a reply, in the job's memory; NULL without memory. */
 Facet__Wire__GalleryInfo *reply_gallery(struct job *job, const struct gallery_entry *entry);
+Facet__Wire__DeviceInfo *reply_device(struct job *job, const struct fleet_device *device);
 Facet__Wire__ModelInfo *reply_model(struct job *job, const struct model_entry *entry);
 Facet__Wire__Space *reply_space(struct job *job, const char *name, const uint8_t digest[32],
 				uint32_t dim, enum search_metric metric);
