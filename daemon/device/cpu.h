@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include "daemon/device/cpu_pool.h"
 #include "daemon/device/device.h"
+#include "daemon/device/worker.h"
 #include "kernels/cpu/cpu.h"
 
 #define CPU_BUFFER_MAX (UINT64_C(1) << 46)
@@ -38,25 +39,18 @@ struct cpu_search_lists {
 struct cpu {
 	struct device base;
 	const struct cpu_kernels *kernels;
-	uint32_t threads, queue_max;
+	uint32_t threads;
 	uint64_t memory_max;
 	cpu_set_t pin;
 	bool pinned;
 
 	/* of the worker thread */
-	pthread_t worker;
 	struct cpu_pool *pool;
 	struct cpu_search_lists *lists; /* [threads], of which 0 is unused */
 
 	/* shared */
-	_Alignas(64) _Atomic(struct device_batch *) newest; /* submitted, not yet seen; a stack */
-	_Atomic uint32_t queued;			    /* submitted, not yet begun */
-	_Atomic uint32_t asleep;			    /* the worker, on this word */
-	_Atomic bool stop;
 	_Atomic uint64_t memory; /* bytes mapped */
-	/* written by the worker only */
-	_Alignas(64) _Atomic uint64_t batches;
-	_Atomic uint64_t commands, failed, cancelled, busy_ns;
+	struct worker worker;
 };
 
 static inline struct cpu *cpu_of(const struct device *device)
