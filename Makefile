@@ -26,7 +26,7 @@ objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard $(addsuffix /*.c,$(1))))
 
 ROOM_kernels  := $(call objects,kernels kernels/ref kernels/cpu)
 ROOM_proto    := $(call objects,proto) $(BUILD)/obj/gen/facet.pb-c.o $(BUILD)/obj/gen/model.pb-c.o
-ROOM_device   := $(call objects,daemon/device)
+ROOM_device   := $(call objects,daemon/device) $(BUILD)/obj/gen/opencl_source.o
 ROOM_daemon   := $(call objects,daemon/net daemon/job daemon/gallery daemon/model)
 ROOM_libfacet := $(call objects,host/libfacet)
 ROOM_face     := $(call objects,host/face)
@@ -39,7 +39,7 @@ PROGRAMS := $(BUILD)/facetd $(BUILD)/facetctl $(HELPERS)
 LIBS     := $(BUILD)/libfacet.so $(BUILD)/libfacet-face.so
 
 lib = $(foreach r,$(1),$(BUILD)/lib$(r)-room.a)
-LIBS_daemon := -llmdb -lsodium -lsystemd -linih -lprotobuf-c -lm
+LIBS_daemon := -llmdb -lsodium -lsystemd -linih -lprotobuf-c -lOpenCL -lm
 LIBS_host   := -lprotobuf-c -lsodium -ljpeg -lpng -lexif -ljson-c -lm
 
 .PHONY: all demo check check-long check-asan bench format lint install deps clean help
@@ -69,6 +69,11 @@ $(BUILD)/obj/gen/%.o: $(BUILD)/gen/%.c
 $(BUILD)/gen/%.pb-c.c $(BUILD)/gen/%.pb-c.h &: proto/%.proto
 	@mkdir -p $(BUILD)/gen
 	$(Q)protoc-c --proto_path=proto --c_out=$(BUILD)/gen $<
+
+# The OpenCL kernels, as text in the program.
+$(BUILD)/gen/opencl_source.c: tools/embed-opencl $(wildcard kernels/opencl/*)
+	@mkdir -p $(BUILD)/gen
+	$(Q)tools/embed-opencl >$@
 
 # The schema of ONNX is Debian's; nothing of it is kept here.
 ONNX_DIR := $(firstword $(wildcard /usr/include/onnx /usr/include/onnx/onnx))

@@ -10,9 +10,11 @@
 #include <sys/types.h>
 #include "daemon/device/command.h"
 #include "daemon/device/opencl_list.h"
+#include "daemon/device/worker.h"
 #include "kernels/opencl/params.h"
 
 #define OPENCL_TEXT	   128
+#define OPENCL_STAGED	   (UINT64_C(1) << 17) /* bytes */
 #define OPENCL_QUERIES_MAX 72u /* SEARCH_BATCH_MAX in whole blocks of any variant */
 
 /* ---- programs and kernels ---- */
@@ -79,11 +81,10 @@ struct opencl {
 	char *cache;
 	void *image;
 	size_t image_bytes;
-	char *isa;
 	bool on_cpu, unified;
 	uint32_t items; /* of a work group */
 	uint64_t memory_max, buffer_max;
-	uint32_t queue_max, timeout_ms;
+	uint32_t timeout_ms;
 	const struct opencl_variant *variant;
 
 	/* The session is replaced by reset() only. */
@@ -93,16 +94,9 @@ struct opencl {
 	_Atomic bool lost;
 	_Atomic uint64_t memory;
 
-	pthread_t worker;
-	bool started;
-	pthread_mutex_t lock; /* of the five below */
-	pthread_cond_t work;
-	struct device_batch *first, *last;
-	uint32_t queued;
-	bool stop;
+	_Alignas(64) struct worker worker;
 	uint64_t deadline; /* of what the worker does now, on CLOCK_MONOTONIC */
-	/* written by the worker only */
-	_Atomic uint64_t batches, commands, failed, cancelled, busy_ns;
+	void *staged;	   /* the worker's: [OPENCL_STAGED] */
 #ifdef FACET_FLIP
 	struct {
 		uint32_t pixel, channel, mask;
@@ -161,13 +155,20 @@ static inline struct opencl *opencl_of(const struct device *device)
 }
 
 /* ---- opencl_open.c ---- */
-/* Which device the configuration means, described; -ENODEV if there is none. */
+/* Finds the device that is meant and describes it; -ENODEV after writing to why: there is none. */
 int opencl_find(const struct device_config *config, struct opencl *cl, char *why, size_t bytes);
-/* In this process: finds, builds, tests, chooses a variant. stage (may be NULL) is told before
- * each step that a driver may not survive. */
-int opencl_open_here(const struct device_config *config, struct opencl **opened, char *why,
-		     size_t bytes, void (*stage)(const char *name));
+/* Of every device, by index from 0; false past the last. */
+bool opencl_describe(uint32_t index, struct opencl_listed *listed);
+/*
+ * In this process: finds, builds, tests, and takes the variant of that name, or where it is NULL the
+ * fastest. stage (may be NULL) is told before each step that a driver may not survive.
+ */
+int opencl_open_here(const struct device_config *config, const char *variant,
+		     struct opencl **opened, char *why, size_t bytes,
+		     void (*stage)(const char *name));
 void opencl_close_here(struct opencl *cl);
+/* After a limit was missed: another session, in which nothing is left of what was. */
+int opencl_renew(struct opencl *cl);
 
 /* ---- opencl_session.c ---- */
 uint64_t opencl_clock(void);
@@ -180,6 +181,8 @@ void opencl_session_free(struct opencl *cl, struct opencl_session *session);
 int opencl_wait(struct opencl *cl, cl_event event, uint64_t deadline);
 /* All that the worker has enqueued. */
 int opencl_settle(struct opencl *cl);
+/* All that others have, on the other queue. */
+int opencl_finish_io(struct opencl *cl);
 
 struct opencl_argument {
 	size_t bytes;
@@ -239,7 +242,8 @@ int opencl_weights_scales(struct opencl *cl, struct device_weights *weights,
 			  const struct op_requant *q, enum op_out out);
 
 /* ---- opencl_run.c: on the worker ---- */
-int opencl_run(struct opencl *cl, const struct device_command *command);
+int opencl_run(struct opencl *cl, const struct device_batch *batch,
+	       const struct device_command *command);
 uint64_t opencl_ops(const struct opencl *cl);
 
 /* ---- opencl_rows.c ---- */
@@ -249,13 +253,14 @@ void opencl_rows_free(struct device_rows *copy);
 int opencl_run_load(struct opencl *cl, const struct device_command *command);
 
 /* ---- opencl_search.c ---- */
-int opencl_run_search(struct opencl *cl, const struct device_command *command);
+int opencl_run_search(struct opencl *cl, const struct device_batch *batch,
+		      const struct device_command *command);
 
 /* ---- opencl_test.c ---- */
 /* Each op on small vectors against the reference, with the variant that is set; -EIO: wrong. */
 int opencl_self_test(struct opencl *cl, char *why, size_t bytes);
 /* Nanoseconds that this variant takes for a search of fixed size; 0: it failed. */
-uint64_t opencl_variant_time(struct opencl *cl);
+uint64_t opencl_variant_ns(struct opencl *cl);
 
 #ifdef FACET_FLIP
 /* Test builds: of the next convolutions and GEMMs the accumulator of this pixel and channel is

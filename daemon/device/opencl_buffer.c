@@ -65,10 +65,7 @@ static int buffer_new(struct device *device, uint64_t bytes, void *host,
 	if (!err && !host) {
 		err = opencl_fill(cl, cl->session->io, b->memory, 0, bytes, 0);
 		if (!err)
-			err = opencl_errno(clFlush(cl->session->io));
-		if (!err)
-			err = opencl_get(cl, cl->session->io, b->memory, 0, &(char){0}, 1,
-					 limit_of(cl));
+			err = opencl_finish_io(cl);
 	}
 	pthread_rwlock_unlock(&cl->use);
 	if (err)

@@ -22,4 +22,17 @@ struct opencl_listed {
 int opencl_list(const struct device_config *config, struct opencl_listed *list, uint32_t max,
 		char *why, size_t why_bytes);
 
+/*
+ * Opens and tests the device that is meant in a helper process, and tells the variant of kernels that
+ * was fastest there. Errors as above, and those of opening, in words in why.
+ */
+int opencl_try(const struct device_config *config, char *variant, size_t variant_bytes, char *why,
+	       size_t why_bytes);
+
+/* What the helper prints; the lines in which it speaks. */
+#define OPENCL_SAYS_DEVICE  "device"  /* platform, name, version, driver, kind, units, memory, lacks */
+#define OPENCL_SAYS_STAGE   "stage"   /* what it is about to do */
+#define OPENCL_SAYS_VARIANT "variant" /* all is well, and this is the fastest */
+#define OPENCL_SAYS_FAILED  "failed"  /* errno, in words */
+
 #endif

@@ -281,7 +281,6 @@ static const struct {
 	enum opencl_kernel needs;
 } ops[DEVICE_OPS] = {
 	[DEVICE_ECHO] = {run_echo, NO_KERNEL},
-	[DEVICE_SEARCH] = {opencl_run_search, KERNEL_SELECT},
 	[DEVICE_CONV2D] = {run_conv2d, KERNEL_DEPTHWISE},
 	[DEVICE_GEMM] = {run_gemm, KERNEL_PRODUCT},
 	[DEVICE_POOL2D] = {run_pool2d, KERNEL_POOL2D},
@@ -306,11 +305,13 @@ static bool can(const struct opencl *cl, enum device_op op)
 {
 	const struct opencl_variant *v = cl->variant;
 
+	if (op == DEVICE_SEARCH)
+		return has(cl, KERNEL_SELECT) && has(cl, v->block[0].kernel);
 	if (!ops[op].run || !has(cl, ops[op].needs))
 		return false;
 	if (op == DEVICE_CONV2D || op == DEVICE_GEMM)
 		return has(cl, v->product);
-	return op != DEVICE_SEARCH || has(cl, v->block[0].kernel);
+	return true;
 }
 
 uint64_t opencl_ops(const struct opencl *cl)
@@ -340,11 +341,16 @@ static bool all_here(const struct opencl *cl, const struct device_command *comma
 	       (!product || command->weights->generation == cl->generation);
 }
 
-int opencl_run(struct opencl *cl, const struct device_command *command)
+int opencl_run(struct opencl *cl, const struct device_batch *batch,
+	       const struct device_command *command)
 {
 	if (command_check(&cl->base, command) || !can(cl, command->op))
 		return -EINVAL;
-	return all_here(cl, command) ? ops[command->op].run(cl, command) : -ENODEV;
+	if (!all_here(cl, command))
+		return -ENODEV;
+	if (command->op == DEVICE_SEARCH)
+		return opencl_run_search(cl, batch, command);
+	return ops[command->op].run(cl, command);
 }
 
 #ifdef FACET_FLIP

@@ -159,6 +159,18 @@ int opencl_settle(struct opencl *cl)
 	return err;
 }
 
+int opencl_finish_io(struct opencl *cl)
+{
+	cl_event event;
+	cl_int error = clEnqueueMarkerWithWaitList(cl->session->io, 0, NULL, &event);
+
+	if (!error)
+		error = clFlush(cl->session->io);
+	if (error)
+		return opencl_errno(error);
+	return opencl_wait(cl, event, opencl_clock() + (uint64_t)cl->timeout_ms * 1000000u);
+}
+
 /* ---- launching ---- */
 
 int opencl_launch(struct opencl *cl, enum opencl_kernel kernel, uint64_t wide, uint64_t high,
