@@ -108,6 +108,9 @@ int shell_device_create(const struct device_ops *ops, struct shell_port *port,
 	shell->port = port;
 	port->ops->caps(port, &shell->caps);
 	shell->memory_max = shell->caps.memory_bytes;
+	/* A part of a copy has 64 bytes a tile at least, and scans begin at any tile. */
+	if (shell->caps.alignment > 64)
+		shell->caps.ops &= ~(UINT64_C(1) << SHELL_OP_SEARCH);
 	if (config->memory && config->memory < shell->memory_max)
 		shell->memory_max = config->memory;
 	err = worker_start(&shell->worker, &shell->base, &worker_ops, config->queue);

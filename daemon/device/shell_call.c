@@ -294,11 +294,11 @@ int shell_run(struct shell_device *shell, const struct device_batch *batch, uint
 {
 	static int (*const run[DEVICE_OPS])(struct shell_device *, const struct device_command *,
 					    struct shell_call *) = {
-		[DEVICE_ECHO] = run_echo,	[DEVICE_CONV2D] = run_conv2d,
-		[DEVICE_GEMM] = run_gemm,	[DEVICE_POOL2D] = run_pool2d,
-		[DEVICE_ADD] = run_add,		[DEVICE_TABLE] = run_table,
-		[DEVICE_CONCAT] = run_concat,	[DEVICE_COPY] = run_copy,
-		[DEVICE_UPLOAD] = run_upload,	[DEVICE_DOWNLOAD] = run_download,
+		[DEVICE_ECHO] = run_echo,     [DEVICE_CONV2D] = run_conv2d,
+		[DEVICE_GEMM] = run_gemm,     [DEVICE_POOL2D] = run_pool2d,
+		[DEVICE_ADD] = run_add,	      [DEVICE_TABLE] = run_table,
+		[DEVICE_CONCAT] = run_concat, [DEVICE_COPY] = run_copy,
+		[DEVICE_UPLOAD] = run_upload, [DEVICE_DOWNLOAD] = run_download,
 	};
 	const struct device_command *command = &batch->commands[index];
 	struct shell_call call = {.tag = batch->trace};
