@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
-static const struct device_ops *const backends[] = {&device_cpu};
+static const struct device_ops *const backends[] = {&device_cpu, &device_drm};
 
 int device_open(const char *kind, const struct device_config *config, struct device **device)
 {

@@ -211,7 +211,7 @@ struct device_ops {
 	void (*close)(struct device *device); /* ends the worker; nothing may be in flight */
 };
 
-extern const struct device_ops device_cpu;
+extern const struct device_ops device_cpu, device_drm;
 
 /* Every backend's struct device starts with its table. */
 struct device {
