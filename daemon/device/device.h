@@ -172,6 +172,7 @@ struct device_config {
 	const char *cache; /* folder for built programs, NULL: none is kept */
 	const char *libexec; /* folder of the helpers */
 	uint32_t timeout_ms; /* of one batch; 0: the backend's own */
+	const char *fault;   /* what goes wrong on purpose (fault.h), NULL: nothing */
 };
 
 struct device_ops {

@@ -184,6 +184,8 @@ static int enrol_prepare(struct gallery *gallery, struct gallery_request *reques
 	uint64_t next = gallery->group->txn.state.next_id;
 	int err = 0;
 
+	if (request->limited && request->count > request->room)
+		return gallery_fail(request, -EDQUOT, "no room for more templates");
 	if (rows_room(&gallery->rows, request->count) ||
 	    subjects_room(&gallery->subjects, request->subject_count) ||
 	    group_room(gallery, request->count, true))

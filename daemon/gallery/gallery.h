@@ -168,6 +168,9 @@ struct gallery_request {
 	bool has_key;
 	uint8_t key[GALLERY_KEY_BYTES]; /* enrol and deletes: a replay gives the first answer */
 	bool dry_run;			/* deletes: count only */
+	/* enrol: no more templates than this may be added (-EDQUOT); a replay adds none */
+	bool limited;
+	uint64_t room;
 
 	/* delete subject, subject */
 	char subject[GALLERY_SUBJECT_MAX + 1];
@@ -185,7 +188,7 @@ struct gallery_request {
 	double *scores;
 
 	/* results */
-	int error; /* -EINVAL, -EEXIST (duplicate id), -ENOENT, -EROFS, -ENOSPC, -EIO, -ENOMEM, -EAGAIN */
+	int error; /* -EINVAL, -EDQUOT, -EEXIST (duplicate id), -ENOENT, -EROFS, -ENOSPC, -EIO, -ENOMEM, -EAGAIN */
 	char text[GALLERY_TEXT];
 	uint64_t templates, subjects_out, epoch;
 	bool replayed, more;
@@ -202,7 +205,7 @@ int gallery_submit(struct gallery *gallery,
 		   struct gallery_request *request); /* -EAGAIN: queue full */
 void gallery_request_clear(struct gallery_request *request);
 
-/* ---- spaces: thresholds by false-match rate, durable (ROOT/catalog) ------------------------------ */
+/* ---- ROOT/catalog: thresholds of spaces by false-match rate, and who made a gallery; durable ----- */
 struct gallery_threshold {
 	double fmr;
 	float score;
@@ -218,5 +221,10 @@ int gallery_catalog_set(struct gallery_catalog *catalog, const uint8_t digest[32
 /* Number written to thresholds (<= max), 0 if the space has none. */
 int gallery_catalog_get(struct gallery_catalog *catalog, const uint8_t digest[32],
 			struct gallery_threshold *thresholds, uint32_t max);
+/* The tenant that made a gallery. "" takes the entry away; without one the owner is "". Synced. */
+int gallery_catalog_set_owner(struct gallery_catalog *catalog, const char *gallery,
+			      const char *owner);
+int gallery_catalog_owner(struct gallery_catalog *catalog, const char *gallery,
+			  char owner[GALLERY_NAME_MAX + 1]);
 
 #endif

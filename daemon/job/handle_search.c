@@ -246,6 +246,7 @@ static int search_queries(struct job *job)
 		return -1;
 	for (uint32_t i = 0; i < job->probe.count; i++) {
 		s->queries[i].list = NULL;
+		s->queries[i].begun = false;
 		s->queries[i].hits = NULL;
 		s->queries[i].scores = NULL;
 		s->queries[i].hit_count = 0;

@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A pass over a gallery: the queries that waited for it, cut into ranges of tiles. Each query keeps
- * its own k, tags, limit and epoch. Lists are reused; a gallery measures what its tiles cost.
+ * its own k, tags, limit and epoch. A slice offers to lists of its own, which are merged into the
+ * queries' when it has succeeded: the order of hits is total, so the answer is the same bytes for any
+ * cut, device and order of ends. Lists are reused; a gallery measures what its tiles cost, device by
+ * device.
  */
 #include <assert.h>
+#include <errno.h>
+#include <math.h>
 #include <stddef.h>
 
 #include "daemon/job/service.h"
@@ -71,9 +76,10 @@ static bool search_fits(const struct pass *pass, const struct sched_job *sched)
 
 static void search_begin(struct pass *pass)
 {
-	struct service *service = target_gallery(pass->target)->service;
+	struct gallery_entry *entry = target_gallery(pass->target);
 
-	metrics_batch(&service->metrics, pass->count);
+	metrics_batch(&entry->service->metrics, pass->count);
+	pass->end = 0;
 	for (uint32_t i = 0; i < pass->count; i++) {
 		const struct gallery_snapshot *s = &unit_job(pass->unit[i].job)->search.snapshot;
 		uint64_t tiles = (s->row_count + SEARCH_TILE_ROWS - 1) / SEARCH_TILE_ROWS;
@@ -81,6 +87,7 @@ static void search_begin(struct pass *pass)
 		if (tiles > pass->end)
 			pass->end = tiles;
 	}
+	entry->tiles = pass->end;
 }
 
 static uint32_t count_class(uint32_t count)
@@ -88,67 +95,143 @@ static uint32_t count_class(uint32_t count)
 	return count <= 1 ? 0 : 32 - (uint32_t)__builtin_clz(count - 1);
 }
 
-/* Tiles that take about the configured slice. */
-static uint64_t search_extent(const struct pass *pass, const struct slice *slice)
+/* What a tile costs on the device for so many queries; before it was measured, as on the CPU. */
+static uint64_t tile_ps(const struct gallery_entry *entry, uint32_t device, uint32_t units)
 {
-	struct gallery_entry *entry = target_gallery(pass->target);
-	uint64_t ps = entry->tile_ps[count_class(slice->count)];
-	uint64_t tiles = entry->service->config->slice_us * 1000000u /
-			 (ps ? ps : TILE_PS_GUESS * slice->count);
-	uint64_t left = pass->end - pass->position;
+	uint32_t class = count_class(units);
+	uint64_t ps = entry->tile_ps[device][class];
 
-	if (tiles < 1)
-		tiles = 1;
-	/* Even slices: no short rest at the end. */
-	return left <= tiles ? left : left / ((left + tiles - 1) / tiles) + 1;
+	if (!ps)
+		ps = entry->tile_ps[FLEET_CPU][class];
+	return ps ? ps : (uint64_t)TILE_PS_GUESS * units;
 }
 
-static bool search_slice(struct pass *pass, struct slice *slice)
+static enum hold_state search_holds(const struct sched_target *target, const struct pass *pass,
+				    uint32_t device, uint32_t units, struct pass_hold *hold)
 {
-	struct device_search *search = &slice->command.search;
+	const struct gallery_entry *entry = target_gallery(target);
 
-	if (pass->position >= pass->end)
-		return false;
-	slice->extent = search_extent(pass, slice);
+	if (!entry->service->fleet.device[device].caps.reads_host_memory)
+		return HOLD_NO;
+	hold->end = pass ? pass->end : entry->tiles;
+	if (!hold->end)
+		hold->end = 1;
+	hold->ps = tile_ps(entry, device, units);
+	return HOLD_NOW;
+}
+
+/* ---- a slice --------------------------------------------------------------------------------- */
+static struct job_query *unit_query(const struct pass_unit *unit)
+{
+	return &unit_job(unit->job)->search.queries[unit->index];
+}
+
+static void slice_give_lists(struct service *service, struct slice *slice, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		list_give(service, slice->lists[i], slice->queries[i].k,
+			  slice->queries[i].by_subject);
+}
+
+/* Each query with a list of its own, and no limit lower than what its job's list already asks. */
+static int slice_take_lists(struct service *service, struct slice *slice)
+{
 	for (uint32_t i = 0; i < slice->count; i++) {
-		struct job *job = unit_job(slice->unit[i].job);
-		struct job_query *query = &job->search.queries[slice->unit[i].index];
+		const struct job_query *query = unit_query(&slice->unit[i]);
 
 		slice->queries[i] = query->query;
-		slice->lists[i] = query->list;
+		slice->queries[i].limit = fmaxf(query->query.limit, search_list_limit(query->list));
+		slice->lists[i] = list_take(service, query->query.k, query->query.by_subject);
+		if (!slice->lists[i]) {
+			slice_give_lists(service, slice, i);
+			return -ENOMEM;
+		}
+	}
+	return 0;
+}
+
+static int search_slice(struct pass *pass, struct slice *slice)
+{
+	struct service *service = target_gallery(pass->target)->service;
+	int err = slice_take_lists(service, slice);
+
+	if (err) {
+		slice->lists[0] = NULL;
+		return err;
 	}
 	slice->command.op = DEVICE_SEARCH;
-	*search = (struct device_search){
+	slice->command.search = (struct device_search){
 		.rows = unit_job(slice->unit[0].job)->search.snapshot.rows,
-		.tile_begin = pass->position,
-		.tile_end = pass->position + slice->extent,
+		.tile_begin = slice->begin,
+		.tile_end = slice->end,
 		.queries = slice->queries,
 		.count = slice->count,
 		.lists = slice->lists,
 	};
-	pass->position += slice->extent;
-	pass->exhausted = pass->position == pass->end;
 	slice->batch.commands = &slice->command;
 	slice->batch.count = 1;
-	target_gallery(pass->target)->service->metrics.slices++;
-	return true;
+	service->metrics.slices++;
+	return 0;
+}
+
+/* The first slice's list becomes the query's; nothing is copied where there is only one. */
+static void slice_merge(struct slice *slice)
+{
+	for (uint32_t i = 0; i < slice->count; i++) {
+		struct job_query *query = unit_query(&slice->unit[i]);
+		struct search_list *own = slice->lists[i];
+
+		if (query->begun) {
+			search_list_merge(query->list, own);
+			continue;
+		}
+		slice->lists[i] = query->list;
+		query->list = own;
+		query->begun = true;
+	}
+}
+
+/*
+ * A tile counts the same whoever searched it: the mean over the devices that did, so that what all
+ * queries are charged is what all devices worked, and no tenant pays for the device it happened to get.
+ */
+static void slice_measure(struct gallery_entry *entry, struct slice *slice)
+{
+	uint32_t class = count_class(slice->count);
+	uint64_t tiles = slice->end - slice->begin;
+	uint64_t measured = slice->batch.device_ns * 1000 / tiles + 1;
+	uint64_t *ps = &entry->tile_ps[slice->device->index][class];
+	uint64_t *mean = &entry->mean_ps[class];
+
+	*ps = *ps ? (*ps * 3 + measured) / 4 : measured;
+	entry->devices |= UINT32_C(1) << slice->device->index;
+	if (!(entry->devices & (entry->devices - 1))) {
+		*mean = *ps;
+		return;
+	}
+	*mean = *mean ? (*mean * 15 + measured) / 16 : measured;
+	slice->cost_ns = tiles * *mean / 1000;
 }
 
 static void search_slice_done(struct pass *pass, struct slice *slice)
 {
-	uint64_t *ps = &target_gallery(pass->target)->tile_ps[count_class(slice->count)];
-	uint64_t measured;
+	struct gallery_entry *entry = target_gallery(pass->target);
 
-	if (slice->batch.error || !slice->extent)
+	if (!slice->lists[0])
 		return;
-	measured = slice->batch.device_ns * 1000u / slice->extent + 1;
-	*ps = *ps ? (*ps * 3 + measured) / 4 : measured;
+	if (!slice->batch.error) {
+		slice_merge(slice);
+		slice_measure(entry, slice);
+	}
+	slice_give_lists(entry->service, slice, slice->count);
+	slice->lists[0] = NULL;
 }
 
 const struct pass_kind pass_search = {
 	.name = "search",
 	.fits = search_fits,
 	.begin = search_begin,
+	.holds = search_holds,
 	.slice = search_slice,
 	.slice_done = search_slice_done,
 };

@@ -20,15 +20,23 @@ struct config_grant {
 	uint32_t rights;		   /* 0: the tenant's own */
 };
 
+enum config_class { CONFIG_INTERACTIVE, CONFIG_BATCH };
+
 struct config_tenant {
 	char name[CONFIG_NAME_MAX + 1];
+	char *socket, *group; /* its own; NULL: none, the daemon's group */
+	uint32_t mode;	      /* of the socket */
 	uint32_t *uids, *gids;
 	uint32_t uid_count, gid_count;
 	uint32_t rights;
 	struct config_grant *grants;
 	uint32_t grant_count;
 	uint64_t weight;
+	enum config_class class;		/* of a request that names none */
+	uint32_t classes;			/* bits: what a request may name */
 	uint64_t in_flight, mapped_bytes, rate; /* rate: requests a second, 0 for no bound */
+	uint64_t queue;				/* jobs that may wait or run */
+	uint64_t gallery_quota, template_quota; /* galleries it made, templates in those; 0: any */
 };
 
 struct config {
@@ -41,6 +49,7 @@ struct config {
 	uint64_t batch, delay_us, slice_us;
 	uint64_t queries, vectors, raw_macs;
 	uint64_t in_flight, mapped_bytes, rate; /* of a tenant that states none */
+	uint64_t tenant_queue, gallery_quota, template_quota;
 	/* [device cpu] */
 	uint64_t threads, device_queue;
 	char *pin, *isa;

@@ -104,8 +104,10 @@ int facet_connect(const char *path, const struct facet_params *params, struct fa
 void facet_close(struct facet *c); /* calls in flight are dropped without a completion */
 const struct facet_error *facet_error(const struct facet *c);
 
-/* How a call is made: for facet_submit_ given with each, for the others see facet_defaults(). */
-enum facet_class { FACET_INTERACTIVE = 0, FACET_BATCH = 1 };
+/* How a call is made: for facet_submit_ given with each, for the others see facet_defaults().
+ * FACET_CLASS_DEFAULT is what the daemon has for the tenant: interactive, where its configuration says
+ * nothing else. A class the tenant may not ask for fails with FACET_EPERMISSION_DENIED. */
+enum facet_class { FACET_CLASS_DEFAULT = 0, FACET_BATCH = 1, FACET_INTERACTIVE = 2 };
 
 struct facet_call {
 	size_t size;
