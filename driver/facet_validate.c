@@ -195,7 +195,7 @@ static int gemm(const void *args, u64 bytes, struct facet_extents *e)
 {
 	const struct shell_gemm *a = args;
 	u64 m = le32_to_cpu(a->m), n = le32_to_cpu(a->n), k = le32_to_cpu(a->k);
-	struct product p = { m, n, m * k, n * k };
+	struct product p = {m, n, m * k, n * k};
 
 	if (bytes || a->reserved || !extent_ok(n) || !extent_ok(k) || !requant_ok(&a->q))
 		return -EINVAL;
@@ -411,16 +411,16 @@ struct op_shape {
 };
 
 #define SHAPE(name, type, fewest, most_operands, mask)                                             \
-	[SHELL_OP_##name] = { sizeof(type), fewest, most_operands, mask },
-static const struct op_shape shapes[SHELL_OPS] = { SHELL_OP_TABLE_OF(SHAPE) };
+	[SHELL_OP_##name] = {sizeof(type), fewest, most_operands, mask},
+static const struct op_shape shapes[SHELL_OPS] = {SHELL_OP_TABLE_OF(SHAPE)};
 
 typedef int (*extents_fn)(const void *args, u64 bytes, struct facet_extents *e);
 
 static const extents_fn checks[SHELL_OPS] = {
-	[SHELL_OP_ECHO] = echo,	      [SHELL_OP_COPY] = copy,	  [SHELL_OP_FILL] = fill,
-	[SHELL_OP_SEARCH] = search,   [SHELL_OP_CONV2D] = conv2d, [SHELL_OP_GEMM] = gemm,
-	[SHELL_OP_POOL2D] = pool2d,   [SHELL_OP_ADD] = add,	  [SHELL_OP_TABLE] = table,
-	[SHELL_OP_CONCAT] = concat,   [SHELL_OP_MEMTEST] = memtest, [SHELL_OP_BURN] = burn,
+	[SHELL_OP_ECHO] = echo,	    [SHELL_OP_COPY] = copy,	  [SHELL_OP_FILL] = fill,
+	[SHELL_OP_SEARCH] = search, [SHELL_OP_CONV2D] = conv2d,	  [SHELL_OP_GEMM] = gemm,
+	[SHELL_OP_POOL2D] = pool2d, [SHELL_OP_ADD] = add,	  [SHELL_OP_TABLE] = table,
+	[SHELL_OP_CONCAT] = concat, [SHELL_OP_MEMTEST] = memtest, [SHELL_OP_BURN] = burn,
 };
 
 int facet_validate(u32 op, const void *args, u32 args_size, u64 bytes, u32 operands,

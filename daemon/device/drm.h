@@ -9,15 +9,14 @@
 #include "daemon/device/shell_port.h"
 #include "driver/uapi/facet_drm.h"
 
-#define DRM_PROGRAMS   512u /* kept of those made last */
-#define DRM_ARGS_MAX   128u
+#define DRM_PROGRAMS   512u		   /* kept of those made last */
 #define DRM_STAGE_STEP (UINT64_C(4) << 20) /* bytes moved by one copy */
 
 struct drm_program {
 	uint32_t handle; /* 0: this place is free */
 	uint32_t op, operands, args_bytes;
 	uint64_t bytes, used;
-	uint8_t args[DRM_ARGS_MAX];
+	uint8_t args[SHELL_CALL_ARGS];
 };
 
 struct drm_memory {

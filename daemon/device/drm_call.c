@@ -53,8 +53,6 @@ static int program_create(struct drm_port *drm, struct drm_program *program,
 	};
 
 	program_destroy(drm, program);
-	if (call->args_bytes > sizeof(program->args))
-		return -EINVAL;
 	if (drmIoctl(drm->fd, DRM_IOCTL_FACET_PROG_CREATE, &create))
 		return -errno;
 	program->handle = create.prog;

@@ -119,12 +119,9 @@ static int copy(struct drm_port *drm, struct shell_extent to, struct shell_exten
 {
 	struct shell_copy args = {
 		.row_bytes = to.length, .rows = 1, .out_stride = to.length, .in_stride = to.length};
-	struct shell_call call = {.op = SHELL_OP_COPY,
-				  .args = &args,
-				  .args_bytes = sizeof(args),
-				  .operands = 2,
-				  .operand = {to, from}};
+	struct shell_call call = {.operands = 2, .operand = {to, from}};
 
+	shell_call_op(&call, SHELL_OP_COPY, &args, sizeof(args));
 	drm_run_locked(drm, &call, 1);
 	return call.error;
 }

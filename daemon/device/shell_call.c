@@ -2,6 +2,7 @@
 /* Commands written down as the shell wants them. */
 #include "daemon/device/shell.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -11,6 +12,14 @@ static uint32_t bits_of(float f)
 
 	memcpy(&bits, &f, sizeof(bits));
 	return bits;
+}
+
+void shell_call_op(struct shell_call *call, enum shell_op op, const void *args, uint32_t bytes)
+{
+	assert(bytes <= sizeof(call->args));
+	call->op = op;
+	call->args_bytes = bytes;
+	memcpy(call->args, args, bytes);
 }
 
 int shell_calls(struct shell_device *shell, struct shell_call *calls, uint32_t count)
@@ -123,9 +132,7 @@ static int run_conv2d(struct shell_device *shell, const struct device_command *c
 		.q = requant_of(p->out, &p->q),
 	};
 
-	call->op = SHELL_OP_CONV2D;
-	call->args = &args;
-	call->args_bytes = sizeof(args);
+	shell_call_op(call, SHELL_OP_CONV2D, &args, sizeof(args));
 	return run_product(shell, command, call, p->oc, p->out, &p->q);
 }
 
@@ -136,9 +143,7 @@ static int run_gemm(struct shell_device *shell, const struct device_command *com
 	const struct shell_gemm args = {
 		.m = p->m, .n = p->n, .k = p->k, .q = requant_of(p->out, &p->q)};
 
-	call->op = SHELL_OP_GEMM;
-	call->args = &args;
-	call->args_bytes = sizeof(args);
+	shell_call_op(call, SHELL_OP_GEMM, &args, sizeof(args));
 	return run_product(shell, command, call, p->n, p->out, &p->q);
 }
 
@@ -170,9 +175,7 @@ static int run_pool2d(struct shell_device *shell, const struct device_command *c
 		.hi = (uint32_t)p->hi,
 	};
 
-	call->op = SHELL_OP_POOL2D;
-	call->args = &args;
-	call->args_bytes = sizeof(args);
+	shell_call_op(call, SHELL_OP_POOL2D, &args, sizeof(args));
 	add(call, extent_of(&command->out));
 	add(call, extent_of(&command->in[0]));
 	return shell_calls(shell, call, 1);
@@ -193,9 +196,7 @@ static int run_add(struct shell_device *shell, const struct device_command *comm
 		.hi = (uint32_t)p->hi,
 	};
 
-	call->op = SHELL_OP_ADD;
-	call->args = &args;
-	call->args_bytes = sizeof(args);
+	shell_call_op(call, SHELL_OP_ADD, &args, sizeof(args));
 	add(call, extent_of(&command->out));
 	add(call, extent_of(&command->in[0]));
 	add(call, extent_of(&command->in[1]));
@@ -209,9 +210,7 @@ static int run_table(struct shell_device *shell, const struct device_command *co
 	const struct shell_table args = {
 		.pixels = p->pixels, .c = p->c, .per_channel = p->per_channel};
 
-	call->op = SHELL_OP_TABLE;
-	call->args = &args;
-	call->args_bytes = sizeof(args);
+	shell_call_op(call, SHELL_OP_TABLE, &args, sizeof(args));
 	add(call, extent_of(&command->out));
 	add(call, extent_of(&command->in[0]));
 	add(call, extent_of(&command->tables[0]));
@@ -226,9 +225,7 @@ static int run_concat(struct shell_device *shell, const struct device_command *c
 
 	for (uint32_t i = 0; i < p->inputs; i++)
 		args.c[i] = p->c[i];
-	call->op = SHELL_OP_CONCAT;
-	call->args = &args;
-	call->args_bytes = sizeof(args);
+	shell_call_op(call, SHELL_OP_CONCAT, &args, sizeof(args));
 	add(call, extent_of(&command->out));
 	for (uint32_t i = 0; i < p->inputs; i++)
 		add(call, extent_of(&command->in[i]));
@@ -247,9 +244,7 @@ static int run_copy(struct shell_device *shell, const struct device_command *com
 					.out_stride = command->out.bytes,
 					.in_stride = command->out.bytes};
 
-	call->op = SHELL_OP_COPY;
-	call->args = &args;
-	call->args_bytes = sizeof(args);
+	shell_call_op(call, SHELL_OP_COPY, &args, sizeof(args));
 	add(call, extent_of(&command->out));
 	add(call, extent_of(&command->in[0]));
 	return shell_calls(shell, call, 1);
@@ -260,9 +255,7 @@ static int run_echo(struct shell_device *shell, const struct device_command *com
 {
 	const struct shell_echo args = {0};
 
-	call->op = SHELL_OP_ECHO;
-	call->args = &args;
-	call->args_bytes = sizeof(args);
+	shell_call_op(call, SHELL_OP_ECHO, &args, sizeof(args));
 	add(call, extent_of(&command->out));
 	add(call, extent_of(&command->in[0]));
 	return shell_calls(shell, call, 1);

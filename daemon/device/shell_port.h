@@ -41,10 +41,12 @@ struct shell_extent {
 	uint64_t offset, length;
 };
 
+#define SHELL_CALL_ARGS 160u /* the most an op has */
+
 struct shell_call {
 	enum shell_op op;
-	const void *args;
 	uint32_t args_bytes, operands;
+	_Alignas(8) uint8_t args[SHELL_CALL_ARGS];
 	struct shell_extent operand[SHELL_OPERANDS_MAX];
 	uint64_t tag; /* the trace */
 	/* results */
@@ -52,6 +54,9 @@ struct shell_call {
 	uint32_t status; /* enum shell_status, where the board answered */
 	uint64_t value;
 };
+
+/* What the call is to do; the arguments are copied. */
+void shell_call_op(struct shell_call *call, enum shell_op op, const void *args, uint32_t bytes);
 
 struct shell_port;
 struct shell_port_ops {

@@ -50,13 +50,10 @@ static const uint8_t *part_data(const struct search_rows *rows, enum shell_rows_
 static int fill_unborn(struct shell_device *shell, struct device_rows *copy)
 {
 	struct shell_memory *born = copy->part[SHELL_ROWS_BORN];
-	struct shell_fill args = {.pattern = UINT64_MAX};
-	struct shell_call call = {.op = SHELL_OP_FILL,
-				  .args = &args,
-				  .args_bytes = sizeof(args),
-				  .operands = 1,
-				  .operand = {{born, 0, born->bytes}}};
+	const struct shell_fill args = {.pattern = UINT64_MAX};
+	struct shell_call call = {.operands = 1, .operand = {{born, 0, born->bytes}}};
 
+	shell_call_op(&call, SHELL_OP_FILL, &args, sizeof(args));
 	return shell_calls(shell, &call, 1);
 }
 
@@ -93,13 +90,10 @@ int shell_rows_create(struct device *device, const struct search_rows *rows, uin
 
 static void wipe(struct shell_device *shell, struct shell_memory *memory)
 {
-	struct shell_fill args = {0};
-	struct shell_call call = {.op = SHELL_OP_FILL,
-				  .args = &args,
-				  .args_bytes = sizeof(args),
-				  .operands = 1,
-				  .operand = {{memory, 0, memory->bytes}}};
+	const struct shell_fill args = {0};
+	struct shell_call call = {.operands = 1, .operand = {{memory, 0, memory->bytes}}};
 
+	shell_call_op(&call, SHELL_OP_FILL, &args, sizeof(args));
 	shell_calls(shell, &call, 1); /* a board that is gone cannot be wiped */
 }
 
@@ -159,7 +153,6 @@ struct scan {
 /* One call of a round and what it works with. */
 struct scan_call {
 	struct shell_call call;
-	struct shell_search args;
 	uint64_t begin, end;
 	const uint8_t *answer;
 };
@@ -216,6 +209,7 @@ static void fill_call(const struct scan *scan, struct scan_call *c)
 	const struct search_rows *rows = scan->p->rows;
 	struct shell_extent *operand = c->call.operand;
 	uint32_t count = scan->p->count;
+	struct shell_search args;
 	int8_t *x;
 
 	c->answer = shell_stage_take(shell, &shell->out, survivors_bytes(scan), &operand[0]);
@@ -227,16 +221,14 @@ static void fill_call(const struct scan *scan, struct scan_call *c)
 				       &operand[2]));
 	for (unsigned int part = 0; part < SHELL_ROWS_PARTS; part++)
 		operand[3 + part] = rows_extent(scan, c, part);
-	c->args = (struct shell_search){.metric = rows->metric,
-					.dim = rows->dim,
-					.head = rows->head,
-					.count = count,
-					.tiles = (uint32_t)(c->end - c->begin),
-					.capacity = CAPACITY};
-	c->call.op = SHELL_OP_SEARCH;
+	args = (struct shell_search){.metric = rows->metric,
+				     .dim = rows->dim,
+				     .head = rows->head,
+				     .count = count,
+				     .tiles = (uint32_t)(c->end - c->begin),
+				     .capacity = CAPACITY};
+	shell_call_op(&c->call, SHELL_OP_SEARCH, &args, sizeof(args));
 	c->call.tag = scan->batch->trace;
-	c->call.args = &c->args;
-	c->call.args_bytes = sizeof(c->args);
 	c->call.operands = 3 + SHELL_ROWS_PARTS;
 }
 
