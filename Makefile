@@ -39,7 +39,7 @@ PROGRAMS := $(BUILD)/facetd $(BUILD)/facetctl $(HELPERS)
 LIBS     := $(BUILD)/libfacet.so $(BUILD)/libfacet-face.so
 
 lib = $(foreach r,$(1),$(BUILD)/lib$(r)-room.a)
-LIBS_daemon := -llmdb -lsodium -lsystemd -linih -lprotobuf-c -lOpenCL -lm
+LIBS_daemon := -llmdb -lsodium -lsystemd -linih -lprotobuf-c -ldrm -lOpenCL -lm
 LIBS_host   := -lprotobuf-c -lsodium -ljpeg -lpng -lexif -ljson-c -lm
 
 .PHONY: all demo check check-long check-asan bench format lint install deps clean help
@@ -53,6 +53,7 @@ help:
 # ---- rules -----------------------------------------------------------------------------------
 $(BUILD)/obj/%_avx512.o: CFLAGS += -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mf16c -mprefer-vector-width=512
 $(BUILD)/obj/%_avx2.o:   CFLAGS += -mavx2 -mf16c
+$(addprefix $(BUILD)/obj/daemon/device/,drm.o drm_node.o drm_memory.o drm_call.o): CPPFLAGS += -I/usr/include/libdrm
 
 # Run for every template that is enrolled or loaded.
 $(addprefix $(BUILD)/obj/,kernels/ref/quantize.o kernels/search_rows.o daemon/gallery/rows.o): CFLAGS += -O3

@@ -15,7 +15,7 @@
 
 #define OPENCL_TEXT	   128
 #define OPENCL_STAGED	   (UINT64_C(1) << 17) /* bytes */
-#define OPENCL_QUERIES_MAX 72u /* SEARCH_BATCH_MAX in whole blocks of any variant */
+#define OPENCL_QUERIES_MAX 72u		       /* SEARCH_BATCH_MAX in whole blocks of any variant */
 
 /* ---- programs and kernels ---- */
 
@@ -28,6 +28,7 @@ enum opencl_kernel {
 	KERNEL_DEQUANTIZE,
 	KERNEL_TABLE,
 	KERNEL_STRIDED,
+	KERNEL_BLOCKS,
 	KERNEL_SELECT,
 	KERNEL_PRODUCT,
 	KERNEL_PRODUCT_TILE,
@@ -119,7 +120,7 @@ struct device_buffer {
 struct device_weights {
 	struct command_weights base;
 	cl_mem packed, bias, scales;
-	float *shadow; /* what scales holds: [tiles][s_pos of 16][s_neg of 16] */
+	float *shadow;	/* what scales holds: [tiles][s_pos of 16][s_neg of 16] */
 	uint32_t lines; /* of 16 channels, of all groups */
 	uint64_t charged;
 	uint32_t generation;
@@ -128,8 +129,18 @@ struct device_weights {
 	struct cl_product params; /* but for the pixels and the requantisation */
 };
 
-enum { ROWS_HEAD, ROWS_TAIL, ROWS_SCALE, ROWS_BIAS, ROWS_ID, ROWS_TAGS, ROWS_BORN, ROWS_DIED,
-       ROWS_SUBJECT, ROWS_PARTS };
+enum {
+	ROWS_HEAD,
+	ROWS_TAIL,
+	ROWS_SCALE,
+	ROWS_BIAS,
+	ROWS_ID,
+	ROWS_TAGS,
+	ROWS_BORN,
+	ROWS_DIED,
+	ROWS_SUBJECT,
+	ROWS_PARTS
+};
 
 /* Tiles that fit one allocation. */
 struct opencl_segment {
@@ -221,8 +232,8 @@ void *opencl_cache_read(const char *folder, const char *identity, size_t *bytes)
 void opencl_cache_write(const char *folder, const char *identity, const void *data, size_t bytes);
 
 /* ---- opencl_buffer.c ---- */
-int opencl_memory(struct opencl *cl, cl_mem_flags flags, uint64_t bytes, void *host,
-		  cl_mem *memory, uint64_t *charged);
+int opencl_memory(struct opencl *cl, cl_mem_flags flags, uint64_t bytes, void *host, cl_mem *memory,
+		  uint64_t *charged);
 void opencl_uncharge(struct opencl *cl, uint64_t charged);
 int opencl_buffer_create(struct device *device, uint64_t bytes, struct device_buffer **buffer);
 int opencl_buffer_import(struct device *device, void *memory, uint64_t bytes,

@@ -23,8 +23,8 @@ void opencl_uncharge(struct opencl *cl, uint64_t charged)
 }
 
 /* The host's own memory is not charged. Drivers allocate late, so the first use tells. */
-int opencl_memory(struct opencl *cl, cl_mem_flags flags, uint64_t bytes, void *host,
-		  cl_mem *memory, uint64_t *charged)
+int opencl_memory(struct opencl *cl, cl_mem_flags flags, uint64_t bytes, void *host, cl_mem *memory,
+		  uint64_t *charged)
 {
 	uint64_t whole = host ? 0 : (bytes + PAGE - 1) & ~(PAGE - 1);
 	cl_int error;

@@ -58,8 +58,7 @@ static int open_folder(const char *folder)
 
 static void file_name(const char *identity, char name[32])
 {
-	snprintf(name, 32, "%016llx.clb",
-		 (unsigned long long)sum_of(identity, strlen(identity)));
+	snprintf(name, 32, "%016llx.clb", (unsigned long long)sum_of(identity, strlen(identity)));
 }
 
 static bool read_all(int fd, void *data, size_t bytes)
@@ -103,8 +102,7 @@ static void *read_program(int fd, const char *identity, size_t *bytes)
 	    !identity_is(fd, identity, header.identity_bytes))
 		return NULL;
 	data = malloc(header.bytes);
-	if (data && read_all(fd, data, header.bytes) &&
-	    sum_of(data, header.bytes) == header.sum) {
+	if (data && read_all(fd, data, header.bytes) && sum_of(data, header.bytes) == header.sum) {
 		*bytes = header.bytes;
 		return data;
 	}

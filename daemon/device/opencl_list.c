@@ -221,9 +221,15 @@ int opencl_try(const struct device_config *config, char *variant, size_t variant
 {
 	char memory[24], timeout[16], *field[FIELDS_MAX];
 #define WORD(x) (char *)(uintptr_t)((x) ? (x) : "")
-	char *const argv[] = {WORD(HELPER_NAME),   WORD("try"),		 WORD(config->select),
-			      WORD(config->image), WORD(config->cache), WORD(config->isa),
-			      memory,		   timeout,		 NULL};
+	char *const argv[] = {WORD(HELPER_NAME),
+			      WORD("try"),
+			      WORD(config->select),
+			      WORD(config->image),
+			      WORD(config->cache),
+			      WORD(config->isa),
+			      memory,
+			      timeout,
+			      NULL};
 	struct helper *h = calloc(1, sizeof(*h));
 	struct tried tried = {.stage = "loading the drivers"};
 	char *at;

@@ -30,7 +30,8 @@ int opencl_try(const struct device_config *config, char *variant, size_t variant
 	       size_t why_bytes);
 
 /* What the helper prints; the lines in which it speaks. */
-#define OPENCL_SAYS_DEVICE  "device"  /* platform, name, version, driver, kind, units, memory, lacks */
+#define OPENCL_SAYS_DEVICE                                                                         \
+	"device" /* platform, name, version, driver, kind, units, memory, lacks */
 #define OPENCL_SAYS_STAGE   "stage"   /* what it is about to do */
 #define OPENCL_SAYS_VARIANT "variant" /* all is well, and this is the fastest */
 #define OPENCL_SAYS_FAILED  "failed"  /* errno, in words */

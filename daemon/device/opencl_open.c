@@ -173,7 +173,8 @@ int opencl_find(const struct device_config *config, struct opencl *cl, char *why
 	cl_device_id id;
 	uint32_t i;
 
-	snprintf(why, bytes, "no OpenCL device: is a driver installed (pocl-opencl-icd, the board's)?");
+	snprintf(why, bytes,
+		 "no OpenCL device: is a driver installed (pocl-opencl-icd, the board's)?");
 	for (i = 0; device_at(i, &platform, &id); i++) {
 		const char *missing = lacks(id);
 
@@ -209,8 +210,7 @@ static int read_image(struct opencl *cl, const char *path, char *why, size_t byt
 	if (!fstat(fd, &st) && S_ISREG(st.st_mode) && st.st_size > 0 && st.st_size <= IMAGE_MAX) {
 		cl->image_bytes = (size_t)st.st_size;
 		cl->image = malloc(cl->image_bytes);
-		if (cl->image &&
-		    read(fd, cl->image, cl->image_bytes) == (ssize_t)cl->image_bytes)
+		if (cl->image && read(fd, cl->image, cl->image_bytes) == (ssize_t)cl->image_bytes)
 			err = 0;
 	}
 	if (err)

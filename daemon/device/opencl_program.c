@@ -33,6 +33,7 @@ static const struct {
 	[KERNEL_DEQUANTIZE] = {OPENCL_BASE, "dequantize"},
 	[KERNEL_TABLE] = {OPENCL_BASE, "table"},
 	[KERNEL_STRIDED] = {OPENCL_BASE, "strided"},
+	[KERNEL_BLOCKS] = {OPENCL_BASE, "blocks"},
 	[KERNEL_SELECT] = {OPENCL_BASE, "search_select"},
 	[KERNEL_PRODUCT] = {OPENCL_BASE, "product"},
 	[KERNEL_SEARCH_PLAIN] = {OPENCL_BASE, "search_plain"},
@@ -190,8 +191,7 @@ static int take_image(struct opencl *cl, struct opencl_session *session, char *w
 {
 	uint32_t found = 0;
 
-	session->program[OPENCL_BASE] =
-		from_binary(cl, session, cl->image, cl->image_bytes, "");
+	session->program[OPENCL_BASE] = from_binary(cl, session, cl->image, cl->image_bytes, "");
 	if (!session->program[OPENCL_BASE]) {
 		snprintf(why, bytes, "the image is not one that this device takes");
 		return -EIO;

@@ -99,8 +99,8 @@ static int segments_make(struct opencl *cl, struct device_rows *copy)
 		struct opencl_segment *segment = &copy->segment[i];
 
 		segment->begin = copy->begin + i * step;
-		segment->end = copy->end - segment->begin > step ? segment->begin + step
-								 : copy->end;
+		segment->end =
+			copy->end - segment->begin > step ? segment->begin + step : copy->end;
 		err = segment_fill(cl, copy, segment);
 	}
 	return err ? err : opencl_finish_io(cl);

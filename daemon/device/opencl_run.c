@@ -43,8 +43,7 @@ static int clear_checksum(struct opencl *cl, const struct device_command *comman
 			   0);
 }
 
-static int run_product(struct opencl *cl, const struct device_command *command,
-		       struct cl_product p)
+static int run_product(struct opencl *cl, const struct device_command *command, struct cl_product p)
 {
 	struct device_weights *w = (struct device_weights *)(uintptr_t)command->weights;
 	const struct device_span *x = &command->in[0], *r = &command->in[1], *y = &command->out;
@@ -173,18 +172,16 @@ static int run_table(struct opencl *cl, const struct device_command *command)
 			    op->c, &command->out, 0, op->c);
 }
 
-/* rows blocks of `bytes` bytes, side by side in x, `pitch` bytes apart in y. */
+/* Blocks of so many bytes, side by side in x, `pitch` bytes apart in y. Not the driver's own copy of
+ * rectangles: that must not have both in one buffer. */
 static int copy_blocks(struct opencl *cl, const struct device_span *x, uint64_t rows,
 		       uint64_t bytes, const struct device_span *y, uint64_t first, uint64_t pitch)
 {
-	const size_t from[3] = {x->offset, 0, 0}, to[3] = {y->offset + first, 0, 0};
-	const size_t region[3] = {bytes, rows, 1};
-	cl_int error = clEnqueueCopyBufferRect(
-		cl->session->queue, buffer_of(x)->memory, buffer_of(y)->memory, from, to, region,
-		bytes, rows * bytes, pitch, rows * pitch, 0, NULL, NULL);
+	cl_ulong to = y->offset + first;
 
-	cl->session->enqueued++;
-	return opencl_errno(error);
+	return OPENCL_LAUNCH(cl, KERNEL_BLOCKS, rows, (bytes + 15) / 16, A(buffer_of(x)->memory),
+			     A(x->offset), A(buffer_of(y)->memory), A(to), A(rows), A(bytes),
+			     A(pitch));
 }
 
 static int run_concat(struct opencl *cl, const struct device_command *command)
@@ -289,7 +286,7 @@ static const struct {
 	[DEVICE_CONCAT] = {run_concat, KERNEL_TABLE},
 	[DEVICE_DEQUANTIZE] = {run_dequantize, KERNEL_DEQUANTIZE},
 	[DEVICE_STRIDED] = {run_strided, KERNEL_STRIDED},
-	[DEVICE_JOIN] = {run_join, NO_KERNEL},
+	[DEVICE_JOIN] = {run_join, KERNEL_BLOCKS},
 	[DEVICE_COPY] = {run_copy, NO_KERNEL},
 	[DEVICE_UPLOAD] = {run_upload, NO_KERNEL},
 	[DEVICE_DOWNLOAD] = {run_download, NO_KERNEL},

@@ -11,9 +11,10 @@
 #include <math.h>
 #include <string.h>
 
-#define CAPACITY  4096u
-#define TILES_MIN (CAPACITY / SEARCH_TILE_ROWS) /* can never overflow */
-#define TILES_MAX (UINT64_C(1) << 24)
+#define CAPACITY    4096u
+#define TILES_MIN   (CAPACITY / SEARCH_TILE_ROWS) /* can never overflow */
+#define TILES_MAX   (UINT64_C(1) << 24)
+#define TILES_FIRST 8u /* while no limit is known every row is a hit */
 
 struct scan {
 	struct opencl *cl;
@@ -267,7 +268,7 @@ static uint64_t next_tiles(uint64_t tiles, int64_t most)
 {
 	if (most > CAPACITY / 2)
 		return tiles / 2 > TILES_MIN ? tiles / 2 : TILES_MIN;
-	return most < CAPACITY / 8 && tiles < TILES_MAX ? tiles * 8 : tiles;
+	return most < CAPACITY / 4 && tiles < TILES_MAX ? tiles * 8 : tiles;
 }
 
 static int scan_segment(const struct scan *scan, const struct opencl_segment *segment,
@@ -275,9 +276,8 @@ static int scan_segment(const struct scan *scan, const struct opencl_segment *se
 {
 	while (begin < end) {
 		uint64_t to = end - begin > *tiles ? begin + *tiles : end;
-		int64_t most = worker_cancelled(scan->batch)
-				       ? -ECANCELED
-				       : round_once(scan, segment, begin, to);
+		int64_t most = worker_cancelled(scan->batch) ? -ECANCELED
+							     : round_once(scan, segment, begin, to);
 
 		if (most < 0)
 			return (int)most;
@@ -286,15 +286,14 @@ static int scan_segment(const struct scan *scan, const struct opencl_segment *se
 			continue;
 		}
 		begin = to;
-		/* While no limit is known all rows are found: the first round says nothing. */
-		*tiles = next_tiles(*tiles, *tiles == TILES_MIN ? 0 : most);
+		*tiles = next_tiles(*tiles, most);
 	}
 	return 0;
 }
 
 static int scan_copy(const struct scan *scan, uint64_t begin, uint64_t end)
 {
-	uint64_t tiles = TILES_MIN;
+	uint64_t tiles = TILES_FIRST;
 	int err = 0;
 
 	for (uint32_t i = 0; !err && i < scan->copy->count; i++) {

@@ -228,12 +228,18 @@ static int map(struct opencl *cl, cl_command_queue queue, cl_mem memory, cl_map_
 	return error ? opencl_errno(error) : opencl_wait(cl, event, deadline);
 }
 
+/* What follows on the worker's queue comes after it in any case; others wait. */
 static int unmap(struct opencl *cl, cl_command_queue queue, cl_mem memory, void *at,
 		 uint64_t deadline)
 {
+	bool waits = queue != cl->session->queue;
 	cl_event event;
-	cl_int error = clEnqueueUnmapMemObject(queue, memory, at, 0, NULL, &event);
+	cl_int error = clEnqueueUnmapMemObject(queue, memory, at, 0, NULL, waits ? &event : NULL);
 
+	if (!waits) {
+		cl->session->enqueued++;
+		return opencl_errno(error);
+	}
 	if (!error)
 		error = clFlush(queue);
 	return error ? opencl_errno(error) : opencl_wait(cl, event, deadline);

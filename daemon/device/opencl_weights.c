@@ -187,12 +187,8 @@ int opencl_weights_conv2d(struct device *device, const struct op_conv2d *op, con
 	made->base.conv2d = *op;
 	made->params = conv2d_params(op);
 	made->depthwise = op->groups == op->c && op->oc == op->c;
-	from = (struct source){w,
-			       bias,
-			       op->oc,
-			       op->kh * op->kw,
-			       op->c / op->groups,
-			       (int8_t)op->z_x};
+	from = (struct source){
+		w, bias, op->oc, op->kh * op->kw, op->c / op->groups, (int8_t)op->z_x};
 	return make(opencl_of(device), made, &from, weights);
 }
 

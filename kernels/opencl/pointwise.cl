@@ -44,6 +44,17 @@ KERNEL void table(bytes_in x, ulong x_at, bytes_in tables, ulong tables_at, uint
 		tables[tables_at + (per_channel ? channel * 256u : 0u) + (uint)(x[x_at + i] + 128)];
 }
 
+/* Item (r, i): bytes 16 * i .. of block r of `rows`; in y the blocks begin `pitch` bytes apart. */
+KERNEL void blocks(bytes_in x, ulong x_at, __global char *y, ulong y_at, ulong rows, ulong bytes,
+		   ulong pitch)
+{
+	ulong r = get_global_id(0), i = (ulong)get_global_id(1) * 16;
+
+	if (r < rows)
+		store_some(load_some(x + x_at + r * bytes + i, (int)min(bytes - i, (ulong)16)),
+			   y + y_at + r * pitch + i, (int)min(bytes - i, (ulong)16));
+}
+
 /* stride: [rank], from: the input's first element, all in elements. */
 KERNEL void strided(bytes_in x, ulong x_at, __global char *y, ulong y_at, uint element_bytes,
 		      uint rank, uint8 extent, long8 stride, ulong count)
