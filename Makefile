@@ -152,6 +152,12 @@ check-$(1): tests-$(1) $(if $(call test_scripts,$(1)),all)
 endef
 $(foreach r,$(TEST_ROOMS),$(eval $(call test_room,$(r))))
 
+# An OpenCL driver that crashes.
+tests-device: $(BUILD)/tests/device/tools/crash_icd.so $(BUILD)/facet-opencl-probe
+$(BUILD)/tests/device/tools/crash_icd.so: $(BUILD)/obj/tests/device/tools/crash_icd.o
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS) -shared $^ -o $@
+
 # The gallery's own tools: loss of power (a preload library, a driver with and without syncs, the
 # replay) and the rate of enrolment.
 GALLERY_TOOLS := $(BUILD)/tests/gallery/tools
@@ -179,6 +185,10 @@ $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(BENCH_PARTS) $(call lib,kernels
 	@mkdir -p $(@D)
 	@$(if $(V),,echo '  LINK $@')
 	$(Q)$(CC) $(LDFLAGS) $^ $(LIBS_bench) -o $@
+$(BUILD)/bench/bench_opencl: $(BUILD)/obj/tests/bench/bench_opencl.o $(BUILD)/obj/tests/bench/limits.o $(call lib,device kernels)
+	@mkdir -p $(@D)
+	@$(if $(V),,echo '  LINK $@')
+	$(Q)$(CC) $(LDFLAGS) $^ $(LIBS_daemon) -o $@
 $(BUILD)/bench/bench_model: $(BUILD)/obj/tests/bench/bench_model.o $(call lib,daemon device kernels proto)
 	@mkdir -p $(@D)
 	@$(if $(V),,echo '  LINK $@')

@@ -82,7 +82,8 @@ struct opencl {
 	char *cache;
 	void *image;
 	size_t image_bytes;
-	bool on_cpu, unified;
+	bool on_cpu;
+	bool lazy;	/* the driver runs nothing until somebody waits inside it */
 	uint32_t items; /* of a work group */
 	uint64_t memory_max, buffer_max;
 	uint32_t timeout_ms;

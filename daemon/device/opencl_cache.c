@@ -96,7 +96,7 @@ static void *read_program(int fd, const char *identity, size_t *bytes)
 	void *data;
 
 	if (fstat(fd, &st) || !S_ISREG(st.st_mode) || !read_all(fd, &header, sizeof(header)) ||
-	    memcmp(header.magic, MAGIC, sizeof(header.magic)) || header.bytes < 1 ||
+	    memcmp(header.magic, MAGIC, sizeof(header.magic)) || header.zero || header.bytes < 1 ||
 	    header.bytes > BYTES_MAX ||
 	    (uint64_t)st.st_size != sizeof(header) + header.identity_bytes + header.bytes ||
 	    !identity_is(fd, identity, header.identity_bytes))

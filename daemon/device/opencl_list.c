@@ -216,17 +216,23 @@ static void take_try(char *field[FIELDS_MAX], int fields, struct tried *tried, c
 	}
 }
 
+/* An argument; posix_spawn() does not write to it. */
+static char *word(const char *text)
+{
+	return (char *)(uintptr_t)(text ? text : "");
+}
+
 int opencl_try(const struct device_config *config, char *variant, size_t variant_bytes, char *why,
 	       size_t why_bytes)
 {
 	char memory[24], timeout[16], *field[FIELDS_MAX];
-#define WORD(x) (char *)(uintptr_t)((x) ? (x) : "")
-	char *const argv[] = {WORD(HELPER_NAME),
-			      WORD("try"),
-			      WORD(config->select),
-			      WORD(config->image),
-			      WORD(config->cache),
-			      WORD(config->isa),
+	char name[] = HELPER_NAME, try[] = "try";
+	char *const argv[] = {name,
+			      try,
+			      word(config->select),
+			      word(config->image),
+			      word(config->cache),
+			      word(config->isa),
 			      memory,
 			      timeout,
 			      NULL};

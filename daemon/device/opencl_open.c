@@ -150,6 +150,7 @@ static void take(struct opencl *cl, cl_platform_id platform, cl_device_id id)
 	get_text(id, CL_DEVICE_VERSION, cl->version, sizeof(cl->version));
 	get_text(id, CL_DRIVER_VERSION, cl->driver, sizeof(cl->driver));
 	cl->on_cpu = type_of(id) & CL_DEVICE_TYPE_CPU;
+	cl->lazy = !strcmp(cl->platform, "Oclgrind");
 }
 
 static void take_limits(struct opencl *cl, const struct device_config *config)
@@ -336,8 +337,12 @@ int opencl_renew(struct opencl *cl)
 {
 	struct opencl_session *session;
 	char why[256];
-	int err = opencl_session_create(cl, &session, why, sizeof(why));
+	int err;
 
+	/* What still runs on a processor may be reading the host's own rows. */
+	if (cl->on_cpu)
+		clFinish(cl->session->queue);
+	err = opencl_session_create(cl, &session, why, sizeof(why));
 	if (err)
 		return err;
 	pthread_rwlock_wrlock(&cl->use);

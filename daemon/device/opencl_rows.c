@@ -160,6 +160,9 @@ void opencl_rows_free(struct device_rows *copy)
 		return;
 	cl = opencl_of(copy->device);
 	pthread_rwlock_rdlock(&cl->use);
+	/* The rows may go when this returns; a session that was lost may still be reading them. */
+	if (copy->in_place && atomic_load(&cl->lost))
+		clFinish(cl->session->queue);
 	for (uint32_t i = 0; copy->segment && i < copy->count; i++)
 		if (!atomic_load(&cl->lost) && copy->generation == cl->generation)
 			segment_free(cl, copy, &copy->segment[i]);

@@ -107,7 +107,16 @@ static cl_int waiter_wait(struct waiter *w, uint64_t deadline)
 	return status;
 }
 
-int opencl_wait(struct opencl *cl, cl_event event, uint64_t deadline)
+/* No limit: such a driver works in the caller's thread. It does not call back late either. */
+static int wait_inside(cl_event event)
+{
+	cl_int error = clWaitForEvents(1, &event);
+
+	clReleaseEvent(event);
+	return error ? -EIO : 0;
+}
+
+static int wait_outside(struct opencl *cl, cl_event event, uint64_t deadline)
 {
 	struct waiter *w = waiter_create();
 	cl_int status;
@@ -130,6 +139,11 @@ int opencl_wait(struct opencl *cl, cl_event event, uint64_t deadline)
 	}
 	clReleaseEvent(event);
 	return status < 0 ? (opencl_errno(status) == -ENODEV ? -ENODEV : -EIO) : 0;
+}
+
+int opencl_wait(struct opencl *cl, cl_event event, uint64_t deadline)
+{
+	return cl->lazy ? wait_inside(event) : wait_outside(cl, event, deadline);
 }
 
 static void release_pending(struct opencl_session *session)
