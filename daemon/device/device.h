@@ -132,7 +132,8 @@ struct device_batch {
 	/* results */
 	int error; /* 0, -EINVAL, -ENOMEM, -ECANCELED: cancelled, or lost with a device that
 			       * was reset for another's sake; -EIO: failed; -ETIMEDOUT: hung, the
-			       * device was reset; -ENODEV: the device is gone */
+			       * device was reset; -ENODEV: the device is gone; -ESTALE: what it
+			       * works with was lost in a reset */
 	uint32_t error_index; /* of the command that failed */
 	uint64_t device_ns;   /* time on the device */
 	/* the device's own */

@@ -181,7 +181,7 @@ int opencl_find(const struct device_config *config, struct opencl *cl, char *why
 
 		take(cl, platform, id);
 		if (!selected(cl, config->select)) {
-			snprintf(why, bytes, "none of %u OpenCL devices has \"%s\" in its name",
+			snprintf(why, bytes, "none of %u OpenCL devices has '%s' in its name",
 				 i + 1, config->select);
 		} else if (missing) {
 			snprintf(why, bytes, "%s / %s lacks %s", cl->platform, cl->name, missing);

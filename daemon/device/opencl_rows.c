@@ -205,7 +205,7 @@ int opencl_run_load(struct opencl *cl, const struct device_command *command)
 	if (copy->device != &cl->base || p->tile_begin < copy->begin || p->tile_end > copy->end)
 		return -EINVAL;
 	if (copy->generation != cl->generation)
-		return -ENODEV;
+		return -ESTALE;
 	for (uint32_t i = 0; !err && i < copy->count; i++) {
 		const struct opencl_segment *segment = &copy->segment[i];
 		uint64_t begin = p->tile_begin > segment->begin ? p->tile_begin : segment->begin;

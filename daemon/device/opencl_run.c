@@ -344,7 +344,7 @@ int opencl_run(struct opencl *cl, const struct device_batch *batch,
 	if (command_check(&cl->base, command) || !can(cl, command->op))
 		return -EINVAL;
 	if (!all_here(cl, command))
-		return -ENODEV;
+		return -ESTALE;
 	if (command->op == DEVICE_SEARCH)
 		return opencl_run_search(cl, batch, command);
 	return ops[command->op].run(cl, command);

@@ -318,7 +318,7 @@ int opencl_run_search(struct opencl *cl, const struct device_batch *batch,
 	    p->tile_begin < p->resident->begin || p->tile_end > p->resident->end)
 		return -EINVAL;
 	if (p->resident->generation != cl->generation)
-		return -ENODEV;
+		return -ESTALE;
 	err = room(cl);
 	scan.kernel = choose_block(cl, p->count, &scan.queries);
 	if (!err)

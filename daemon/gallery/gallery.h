@@ -98,6 +98,7 @@ void gallery_status(const struct gallery *gallery, struct gallery_status *status
 struct gallery_snapshot {
 	const struct search_rows *rows;
 	uint32_t epoch;
+	uint32_t era;	     /* epochs of different eras do not compare */
 	uint64_t row_count;  /* high-water mark */
 	uint64_t generation; /* private */
 };
@@ -199,11 +200,35 @@ struct gallery_request {
 	size_t vector_bytes;
 
 	struct gallery_request *next; /* the gallery's own */
+	uint64_t wiped;
 };
 
 int gallery_submit(struct gallery *gallery,
 		   struct gallery_request *request); /* -EAGAIN: queue full */
 void gallery_request_clear(struct gallery_request *request);
+
+/* ---- copies of the rows on devices ----------------------------------------------------------------
+ * A copy takes over all tiles that changed since its last moment; then it serves every snapshot whose
+ * epoch is at most the new moment's, of the same era. changes.h says why. A delete is not answered
+ * before all copies are past the wiping of its rows: gallery_copied() tells how far the slowest is.
+ */
+struct gallery_moment {
+	const struct search_rows *rows;
+	uint64_t stamp;
+	uint32_t epoch, era;
+	uint64_t tiles;
+};
+
+/* While followed, config.changed is called after each commit and each wiping too. The gallery is
+ * usable. Off: no copy is left. */
+void gallery_follow(struct gallery *gallery, bool on);
+void gallery_moment(struct gallery *gallery, struct gallery_moment *moment);
+/* The first run of tiles in [*begin, end) that changed after the stamp, at most `most`; stamp 0: all
+ * count as changed. False: there is none. */
+bool gallery_changed_tiles(const struct gallery *gallery, uint64_t since, uint64_t end,
+			   uint64_t most, uint64_t *begin, uint64_t *tiles);
+/* Every copy has what changed up to this stamp; UINT64_MAX: there are none. */
+void gallery_copied(struct gallery *gallery, uint64_t stamp);
 
 /* ---- ROOT/catalog: thresholds of spaces by false-match rate, and who made a gallery; durable ----- */
 struct gallery_threshold {

@@ -5,10 +5,14 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "daemon/job/boards.h"
+#include "daemon/job/health.h"
+
 static const char *const state_names[] = {
 	[FLEET_OPENING] = "opening",	 [FLEET_OPEN] = "ok",
 	[FLEET_ABSENT] = "absent",	 [FLEET_LOST] = "lost",
 	[FLEET_RESETTING] = "resetting", [FLEET_REMOVED] = "removed",
+	[FLEET_CLOSING] = "closing",
 };
 
 struct fleet_device *fleet_add(struct fleet *fleet, const char *name, const char *kind)
@@ -43,12 +47,15 @@ const char *fleet_state_name(const struct fleet_device *device)
 {
 	if (device->state == FLEET_OPEN && device->drained)
 		return device->in_flight ? "draining" : "drained";
+	if (device->state == FLEET_OPEN && device->health)
+		return health_state_name(device->health->state);
 	return state_names[device->state];
 }
 
 bool fleet_works(const struct fleet_device *device)
 {
-	return device->state == FLEET_OPEN && !device->drained;
+	return device->state == FLEET_OPEN && !device->drained &&
+	       (!device->health || health_usable(device->health));
 }
 
 void fleet_begin(struct fleet_device *device, uint64_t now_ns, uint64_t expected_ns)
@@ -56,6 +63,14 @@ void fleet_begin(struct fleet_device *device, uint64_t now_ns, uint64_t expected
 	if (device->in_flight++ == 0)
 		device->busy_since_ns = now_ns;
 	device->expected_ns += expected_ns;
+}
+
+void fleet_judge(struct fleet_device *device, int error, uint64_t now_ns)
+{
+	if (error == -EBADMSG)
+		health_mismatch(device->health, device->health->epoch, now_ns);
+	else
+		health_result(device->health, device->health->epoch, error, now_ns);
 }
 
 void fleet_over(struct fleet_device *device, uint64_t now_ns, uint64_t expected_ns,
@@ -67,6 +82,10 @@ void fleet_over(struct fleet_device *device, uint64_t now_ns, uint64_t expected_
 	device->slices++;
 	device->busy_ns += device_ns;
 	device->failed += error != 0;
+	if (device->health)
+		fleet_judge(device, error, now_ns);
+	if (!device->in_flight)
+		board_step(device);
 	if (error == -ENODEV && device->index != FLEET_CPU && device->state == FLEET_OPEN) {
 		device->state = FLEET_LOST;
 		snprintf(device->text, sizeof(device->text),

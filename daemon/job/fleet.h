@@ -25,10 +25,13 @@ enum fleet_state {
 	FLEET_ABSENT, /* could not be opened: text says why */
 	FLEET_LOST,   /* it was there and is gone, or a reset failed */
 	FLEET_RESETTING,
+	FLEET_CLOSING,
 	FLEET_REMOVED, /* closed on request */
 };
 
 struct metrics_device;
+struct health;
+struct board;
 
 struct fleet_device {
 	char name[FLEET_NAME + 1];
@@ -44,6 +47,8 @@ struct fleet_device {
 	uint64_t expected_ns;		/* that they will take, those not yet over */
 	uint64_t busy_since_ns;		/* the oldest of them was begun */
 	struct metrics_device *metrics; /* NULL: nothing is counted */
+	struct health *health;		/* NULL: it is trusted, as the CPU is */
+	struct board *board;		/* NULL: the CPU (boards.h) */
 	/* totals */
 	uint64_t slices, failed, repeated, busy_ns;
 };
@@ -67,6 +72,9 @@ void fleet_begin(struct fleet_device *device, uint64_t now_ns, uint64_t expected
 /* That batch is over: error as in device_batch, or -EBADMSG for an answer that was found wrong. */
 void fleet_over(struct fleet_device *device, uint64_t now_ns, uint64_t expected_ns,
 		uint64_t device_ns, int error);
+/* What an end means for the device's health, where that is not fleet_over()'s to say: an answer that was
+ * checked later. */
+void fleet_judge(struct fleet_device *device, int error, uint64_t now_ns);
 /* How long a batch given to it now would wait. */
 uint64_t fleet_backlog_ns(const struct fleet_device *device, uint64_t now_ns);
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/job/placement.h"
 #include "daemon/job/service.h"
 
 #define SEARCH_NS_GUESS 1000000u /* a query, before any was measured */
@@ -173,6 +174,7 @@ static void galleries_changed_run(struct bell_entry *bell)
 		struct job *waiter = e->waiter;
 
 		next = e->next;
+		placement_follow(e);
 		if (e->hidden || !e->gallery || !waiter)
 			continue;
 		gallery_status(e->gallery, &status);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "daemon/job/placement.h"
 #include "daemon/job/service.h"
 #include "daemon/net/rights.h"
 
@@ -279,6 +280,7 @@ void handle_gallery_delete(struct job *job)
 	}
 	job->user = status;
 	entry->hidden = true;
+	placement_drop(entry);
 	job->stage = JOB_AWAY;
 	if (entry->refs == 1) {
 		gallery_delete_alone(job);

@@ -331,6 +331,8 @@ int search_snapshot(struct job *job)
 	if (err)
 		return job_fail_errno(job, err, NULL);
 	s->held = true;
+	job->gallery->newest_epoch = s->snapshot.epoch;
+	job->gallery->newest_era = s->snapshot.era;
 	return 0;
 }
 

@@ -11,6 +11,7 @@
 #include <math.h>
 #include <stddef.h>
 
+#include "daemon/job/placement.h"
 #include "daemon/job/service.h"
 
 #define TILE_PS_GUESS 20000u /* a tile of 16 x 512 B and few queries, before any was measured */
@@ -67,11 +68,13 @@ static struct gallery_entry *target_gallery(const struct sched_target *target)
 	return (struct gallery_entry *)((char *)target - offsetof(struct gallery_entry, target));
 }
 
-/* Rows are one array for all of the pass; the gallery may have moved them between two snapshots. */
+/* Rows are one array for all of the pass, and their epochs compare. */
 static bool search_fits(const struct pass *pass, const struct sched_job *sched)
 {
-	return unit_job(pass->unit[0].job)->search.snapshot.rows ==
-	       unit_job(sched)->search.snapshot.rows;
+	const struct gallery_snapshot *a = &unit_job(pass->unit[0].job)->search.snapshot;
+	const struct gallery_snapshot *b = &unit_job(sched)->search.snapshot;
+
+	return a->rows == b->rows && a->era == b->era;
 }
 
 static void search_begin(struct pass *pass)
@@ -80,12 +83,15 @@ static void search_begin(struct pass *pass)
 
 	metrics_batch(&entry->service->metrics, pass->count);
 	pass->end = 0;
+	pass->epoch = 0;
 	for (uint32_t i = 0; i < pass->count; i++) {
 		const struct gallery_snapshot *s = &unit_job(pass->unit[i].job)->search.snapshot;
 		uint64_t tiles = (s->row_count + SEARCH_TILE_ROWS - 1) / SEARCH_TILE_ROWS;
 
 		if (tiles > pass->end)
 			pass->end = tiles;
+		if (s->epoch > pass->epoch)
+			pass->epoch = s->epoch;
 	}
 	entry->tiles = pass->end;
 }
@@ -110,12 +116,17 @@ static enum hold_state search_holds(const struct sched_target *target, const str
 				    uint32_t device, uint32_t units, struct pass_hold *hold)
 {
 	const struct gallery_entry *entry = target_gallery(target);
+	uint64_t end = pass ? pass->end : entry->tiles;
 
-	if (!entry->service->fleet.device[device].caps.reads_host_memory)
-		return HOLD_NO;
-	hold->end = pass ? pass->end : entry->tiles;
-	if (!hold->end)
-		hold->end = 1;
+	hold->end = end ? end : 1;
+	if (!entry->service->fleet.device[device].caps.reads_host_memory) {
+		uint32_t epoch = pass ? pass->epoch : entry->newest_epoch;
+		uint32_t era =
+			pass ? unit_job(pass->unit[0].job)->search.snapshot.era : entry->newest_era;
+
+		if (!placement_holds(entry, device, epoch, era, &hold->begin, &hold->end))
+			return HOLD_NO;
+	}
 	hold->ps = tile_ps(entry, device, units);
 	return HOLD_NOW;
 }
@@ -150,9 +161,15 @@ static int slice_take_lists(struct service *service, struct slice *slice)
 	return 0;
 }
 
+static bool on_board(const struct slice *slice)
+{
+	return !slice->device->caps.reads_host_memory;
+}
+
 static int search_slice(struct pass *pass, struct slice *slice)
 {
-	struct service *service = target_gallery(pass->target)->service;
+	struct gallery_entry *entry = target_gallery(pass->target);
+	struct service *service = entry->service;
 	int err = slice_take_lists(service, slice);
 
 	if (err) {
@@ -162,6 +179,7 @@ static int search_slice(struct pass *pass, struct slice *slice)
 	slice->command.op = DEVICE_SEARCH;
 	slice->command.search = (struct device_search){
 		.rows = unit_job(slice->unit[0].job)->search.snapshot.rows,
+		.resident = on_board(slice) ? placement_use(entry, slice->device->index) : NULL,
 		.tile_begin = slice->begin,
 		.tile_end = slice->end,
 		.queries = slice->queries,
@@ -219,6 +237,8 @@ static void search_slice_done(struct pass *pass, struct slice *slice)
 
 	if (!slice->lists[0])
 		return;
+	if (on_board(slice))
+		placement_done(entry, slice->device->index, slice->batch.error);
 	if (!slice->batch.error) {
 		slice_merge(slice);
 		slice_measure(entry, slice);

@@ -110,6 +110,7 @@ struct pass {
 	uint32_t avoid;	 /* of an ordered pass: devices on which it has failed */
 	bool restart;	 /* it is to begin again once no slice of it runs */
 	void *user;	 /* the kind's */
+	uint32_t epoch;	 /* the kind's: of a search, the newest that a unit sees */
 	uint64_t begun_ns;
 	uint64_t charge_ns; /* what a unit that joins is charged */
 	uint64_t share_ns;  /* a unit, measured so far */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/job/boards.h"
 #include "daemon/job/service.h"
 
 #include <errno.h>
@@ -107,6 +108,9 @@ int service_start(struct service *service, const struct config *config, const ch
 		.purge_seconds = (uint32_t)config->purge_seconds,
 		.key = key,
 	};
+	snprintf(service->cache, sizeof(service->cache), "%.240s/programs", state);
+	snprintf(service->libexec, sizeof(service->libexec), "%.*s",
+		 (int)(strrchr(checker, '/') ? strrchr(checker, '/') - checker : 0), checker);
 	snprintf(text, CONFIG_TEXT, "out of memory or descriptors");
 	err = bell_init(&service->bell);
 	if (!err)
@@ -117,6 +121,8 @@ int service_start(struct service *service, const struct config *config, const ch
 		err = service_device(service, text);
 	if (!err)
 		err = service_sched(service);
+	if (!err)
+		err = boards_start(service);
 	if (!err)
 		err = galleries_start(service, text);
 	if (!err) {
@@ -139,6 +145,7 @@ void service_stop(struct service *service)
 {
 	errands_stop(service->errands);
 	bell_drain(&service->bell);
+	boards_stop(service);
 	galleries_stop(service);
 	models_stop(service);
 	sched_free(service->sched);

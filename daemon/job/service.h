@@ -23,6 +23,8 @@
 #define SERVICE_LISTS_MAX  256 /* spare lists of a size */
 #define SERVICE_LIST_SIZES 11
 
+struct copy;
+
 struct gallery_entry {
 	char name[GALLERY_NAME_MAX + 1];
 	struct service *service;
@@ -36,6 +38,9 @@ struct gallery_entry {
 	uint64_t enrolling;		   /* templates of jobs that are under way */
 	uint32_t refs;			   /* jobs */
 	bool hidden;			   /* being made or deleted: not found by name */
+	struct copy *copy[FLEET_MAX];	   /* on devices (placement.h) */
+	bool followed;			   /* there are some */
+	uint32_t newest_epoch, newest_era; /* of the snapshots that searches were given */
 	struct job *waiter;		   /* its create or delete */
 	const struct gallery_spec *making; /* of its create, until that is answered */
 	struct gallery_entry *next;
@@ -70,7 +75,8 @@ struct service {
 	struct metrics metrics;
 	struct tenants *tenants;
 	struct bell bell;
-	struct errands *errands;
+	struct errands *errands, *board_errands; /* the second: NULL without boards */
+	char libexec[256], cache[256];		 /* of helpers, of programs built for devices */
 	struct fleet fleet;
 	struct device *device; /* the CPU's, with its caps */
 	struct device_caps caps;

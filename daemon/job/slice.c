@@ -98,7 +98,7 @@ static struct pass *sched_pass(struct sched *sched, uint32_t device, struct rank
 /* What is the device's fault is one error for all, which a client may try again. */
 static int slice_error(int error)
 {
-	static const int of_device[] = {-EIO, -ENODEV, -ETIMEDOUT, -ECANCELED, -EBADMSG};
+	static const int of_device[] = {-EIO, -ENODEV, -ETIMEDOUT, -ECANCELED, -EBADMSG, -ESTALE};
 
 	for (size_t i = 0; i < sizeof(of_device) / sizeof(of_device[0]); i++)
 		if (of_device[i] == error)

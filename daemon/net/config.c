@@ -147,6 +147,8 @@ static int config_key(void *user, const char *section, const char *name, const c
 		return 0;
 	if (!strncmp(section, "tenant ", 7))
 		return config_tenant_key(reader, section + 7, name, value);
+	if (!strncmp(section, "device ", 7) && strcmp(section, "device cpu") != 0)
+		return config_device_key(reader, section + 7, name, value);
 	for (size_t i = 0; i < KEYS; i++) {
 		if (strcmp(keys[i].section, section))
 			continue;
@@ -159,7 +161,8 @@ static int config_key(void *user, const char *section, const char *name, const c
 				    name, section);
 	return config_error(
 		reader,
-		"no section [%.64s]; there are [daemon], [limits], [device cpu], [tenant NAME]",
+		"no section [%.64s]; there are [daemon], [limits], [device cpu], [device NAME], "
+		"[tenant NAME]",
 		section);
 }
 
@@ -224,6 +227,8 @@ int config_load(const char *path, struct config **out, char text[CONFIG_TEXT])
 	if (path)
 		err = config_read(&reader);
 	if (!err)
+		err = config_finish_devices(&reader);
+	if (!err)
 		err = config_finish_tenants(&reader);
 	if (err) {
 		config_free(reader.config);
@@ -240,6 +245,7 @@ void config_free(struct config *config)
 	for (size_t i = 0; i < KEYS; i++)
 		if (keys[i].type == TYPE_STRING || keys[i].type == TYPE_PATH)
 			free(*(char **)((char *)config + keys[i].offset));
+	config_free_devices(config);
 	config_free_tenants(config);
 	free(config);
 }
@@ -272,6 +278,10 @@ bool config_needs_start(const struct config *now, const struct config *next, cha
 			continue;
 		snprintf(text + n, CONFIG_TEXT - n, "%s%s%s", n ? ", " : "",
 			 device ? "[device cpu] " : "", key->name);
+		n += strlen(text + n);
+	}
+	if (config_devices_differ(now, next)) {
+		snprintf(text + n, CONFIG_TEXT - n, "%s[device NAME]", n ? ", " : "");
 		n += strlen(text + n);
 	}
 	return n > 0;

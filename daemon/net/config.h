@@ -14,6 +14,9 @@
 #define CONFIG_NAME_MAX	   64
 #define CONFIG_LIST_MAX	   1024
 #define CONFIG_TENANTS_MAX 256
+#define CONFIG_DEVICES_MAX 15 /* beside the CPU */
+
+#define CONFIG_DEVICE_KINDS "opencl or drm"
 
 struct config_grant {
 	char gallery[CONFIG_NAME_MAX + 1]; /* "*" for every gallery */
@@ -39,6 +42,13 @@ struct config_tenant {
 	uint64_t gallery_quota, template_quota; /* galleries it made, templates in those; 0: any */
 };
 
+/* A device beside the CPU; NULL or 0: not stated. device.h says what each means. */
+struct config_device {
+	char name[CONFIG_NAME_MAX + 1];
+	char *kind, *select, *image, *variant, *fault;
+	uint64_t memory, queue, timeout_ms;
+};
+
 struct config {
 	/* [daemon] */
 	char *socket, *state, *metrics, *log, *group, *key_file, *checker;
@@ -53,6 +63,9 @@ struct config {
 	/* [device cpu] */
 	uint64_t threads, device_queue;
 	char *pin, *isa;
+	/* [device NAME] */
+	struct config_device devices[CONFIG_DEVICES_MAX];
+	uint32_t device_count;
 	/* [tenant NAME] */
 	struct config_tenant *tenants;
 	uint32_t tenant_count;

@@ -40,6 +40,16 @@ int config_set_number(struct config_reader *reader, const struct config_key *key
 int config_set_string(struct config_reader *reader, const struct config_key *key, const char *value,
 		      char **slot);
 
+/* Names of tenants and devices. */
+bool config_name_ok(const char *name);
+
+/* ---- [device NAME] ------------------------------------------------------------------------------- */
+int config_device_key(struct config_reader *reader, const char *device, const char *name,
+		      const char *value);
+int config_finish_devices(struct config_reader *reader);
+void config_free_devices(struct config *config);
+bool config_devices_differ(const struct config *now, const struct config *next);
+
 /* ---- [tenant NAME] ------------------------------------------------------------------------------- */
 int config_tenant_key(struct config_reader *reader, const char *tenant, const char *name,
 		      const char *value);

@@ -14,7 +14,7 @@
 #define SOCKET_MODE	0660
 #define UNSTATED	UINT64_MAX
 
-static bool config_name_ok(const char *name)
+bool config_name_ok(const char *name)
 {
 	size_t n = strlen(name);
 

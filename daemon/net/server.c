@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "daemon/job/boards.h"
 #include "daemon/job/service.h"
 #include "daemon/net/conn.h"
 #include "daemon/net/scrape.h"
@@ -152,7 +153,10 @@ static void server_flush(struct server *server)
 static void server_wakeup(struct server *server)
 {
 	uint64_t ns = sched_wakeup(server->service->sched);
+	uint64_t boards = boards_wakeup(server->service);
 
+	if (boards && (!ns || boards < ns))
+		ns = boards;
 	if (ns == server->wakeup_ns)
 		return;
 	server->wakeup_ns = ns;
@@ -226,6 +230,7 @@ static int server_woken(sd_event_source *source, uint64_t usec, void *user)
 	(void)usec;
 	server->wakeup_ns = 0;
 	sched_expire(server->service->sched);
+	boards_tick(server->service);
 	server_settle(server);
 	return 0;
 }

@@ -304,7 +304,7 @@ START_TEST(a_missed_limit_is_a_timeout)
 		(struct device_search){&rows, copy, 0, TILES, query, SEARCH_BATCH_MAX, list};
 	ck_assert_int_eq(rig_run(device, &search, 1, NULL), -ETIMEDOUT);
 	/* What was made before is lost with the session. */
-	ck_assert_int_eq(rig_run(device, &search, 1, NULL), -ENODEV);
+	ck_assert_int_eq(rig_run(device, &search, 1, NULL), -ESTALE);
 	for (int i = 0; i < 200 && err != 1; i++) {
 		struct device_buffer *buffer;
 
