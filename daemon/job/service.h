@@ -175,6 +175,8 @@ void handle_subject_delete(struct job *job);
 void handle_template_delete(struct job *job);
 void handle_export(struct job *job);
 void handle_space_thresholds(struct job *job);
+void handle_device_list(struct job *job);
+void handle_device_change(struct job *job);
 
 /* Frees what a search holds; called for each job that ends. */
 void search_clear(struct job *job);

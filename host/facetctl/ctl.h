@@ -87,6 +87,12 @@ int cmd_subject_list(struct ctl *ctl, int argc, char **argv);
 int cmd_subject_show(struct ctl *ctl, int argc, char **argv);
 int cmd_subject_delete(struct ctl *ctl, int argc, char **argv);
 int cmd_template_delete(struct ctl *ctl, int argc, char **argv);
+int cmd_device_list(struct ctl *ctl, int argc, char **argv);
+int cmd_device_show(struct ctl *ctl, int argc, char **argv);
+int cmd_device_drain(struct ctl *ctl, int argc, char **argv);
+int cmd_device_enable(struct ctl *ctl, int argc, char **argv);
+int cmd_device_reset(struct ctl *ctl, int argc, char **argv);
+int cmd_device_remove(struct ctl *ctl, int argc, char **argv);
 int cmd_evaluate(struct ctl *ctl, int argc, char **argv);
 int cmd_bench(struct ctl *ctl, int argc, char **argv);
 

@@ -249,6 +249,45 @@ enum facet_info_what { /* bits; the scalars always come */
 
 int facet_info(struct facet *c, uint32_t what, struct facet_info **info);
 
+/* ---- devices: the right admin ---------------------------------------------------------------- */
+struct facet_device_copy { /* of a gallery's rows, on the device */
+	const char *gallery;
+	uint64_t row_begin, row_end; /* with room to grow */
+	bool current;		     /* it has all that is published */
+};
+
+struct facet_device {
+	const char *name, *kind;
+	const char *
+		state; /* ok, suspect, quarantined, recovering, dead, opening, absent, lost, drained ... */
+	const char *hardware, *detail;
+	const char *text; /* why it is not ok */
+	bool works;	  /* it may get work */
+	uint64_t batches, failed, repeated, resets, busy_ns;
+	uint64_t memory_bytes, memory_used; /* used: by copies of galleries */
+	uint64_t checks, mismatches;	    /* answers recomputed on the CPU, and found wrong */
+	uint32_t queued, copy_count;
+	const struct facet_device_copy *copies;
+};
+
+struct facet_devices {
+	uint32_t count;
+	const struct facet_device *items;
+};
+
+enum facet_device_action {
+	FACET_DEVICE_DRAIN,  /* no new work, its copies of galleries go */
+	FACET_DEVICE_ENABLE, /* work again; one that is absent, lost or removed is opened again */
+	FACET_DEVICE_RESET,
+	FACET_DEVICE_REMOVE, /* drain and close */
+};
+
+int facet_device_list(struct facet *c, const char *name, /* NULL: all */
+		      struct facet_devices **devices);
+/* Starts it; the state tells how far it is. device may be NULL. */
+int facet_device_change(struct facet *c, const char *name, enum facet_device_action action,
+			struct facet_devices **device);
+
 /* ---- models ---------------------------------------------------------------------------------- */
 /* info may be NULL in both. */
 int facet_model_create(struct facet *c, const char *name, const char *path,
