@@ -188,6 +188,7 @@ static int search_slice(struct pass *pass, struct slice *slice)
 	};
 	slice->batch.commands = &slice->command;
 	slice->batch.count = 1;
+	slice->batch.trace = unit_job(slice->unit[0].job)->request->trace;
 	service->metrics.slices++;
 	return 0;
 }

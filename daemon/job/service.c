@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/job/boards.h"
+#include "daemon/job/check.h"
 #include "daemon/job/service.h"
 
 #include <errno.h>
@@ -82,6 +83,8 @@ static int service_sched(struct service *service)
 		.in_flight = DEVICE_IN_FLIGHT,
 		.delay_ns = c->delay_us * 1000,
 		.slice_ns = c->slice_us * 1000,
+		.check = check_slice,
+		.check_user = service,
 	};
 
 	service->echo = (struct sched_target){

@@ -81,6 +81,7 @@ struct service {
 	struct device *device; /* the CPU's, with its caps */
 	struct device_caps caps;
 	struct sched *sched;
+	uint64_t check_turn; /* commands on boards that could have been checked */
 	struct gallery_config galleries_config;
 	struct gallery_catalog *catalog; /* errand thread writes, control thread reads */
 	struct gallery_entry *galleries;

@@ -380,7 +380,7 @@ static void print_layer(const struct printer *p, const struct field *field,
 
 	if (!layer->model[0])
 		return;
-	snprintf(labels, sizeof(labels), "model=\"%s\",layer=\"%u\",op=\"%s\"", layer->model,
+	snprintf(labels, sizeof(labels), "model=\"%.64s\",layer=\"%u\",op=\"%.31s\"", layer->model,
 		 layer->layer, layer->op);
 	field_print(p->out, field, labels, field_value(layer, field));
 }

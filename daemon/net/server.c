@@ -82,6 +82,9 @@ static void peer_free(struct peer *peer)
 		server->peers = peer->next;
 	if (peer->next)
 		peer->next->prev = peer->prev;
+	/* Closing would not do: a helper that is just being spawned may hold the socket a moment longer,
+	 * and its events would name a peer that is gone. */
+	epoll_ctl(server->epoll, EPOLL_CTL_DEL, conn_fd(peer->conn), NULL);
 	conn_free(peer->conn);
 	free(peer);
 }
