@@ -94,6 +94,17 @@ static void search_begin(struct pass *pass)
 			pass->epoch = s->epoch;
 	}
 	entry->tiles = pass->end;
+	pass->mode = entry->modes.mode;
+	pass->window = modes_begin(&entry->modes, service_now());
+}
+
+static void search_end(struct pass *pass)
+{
+	struct gallery_entry *entry = target_gallery(pass->target);
+
+	/* A tile costs a read, and something for each query. */
+	modes_end(&entry->modes, pass->window, (double)pass->end * (4 + pass->count),
+		  service_now());
 }
 
 static uint32_t count_class(uint32_t count)
@@ -112,6 +123,26 @@ static uint64_t tile_ps(const struct gallery_entry *entry, uint32_t device, uint
 	return ps ? ps : (uint64_t)TILE_PS_GUESS * units;
 }
 
+static uint32_t pass_era(const struct gallery_entry *entry, const struct pass *pass)
+{
+	return pass ? unit_job(pass->unit[0].job)->search.snapshot.era : entry->newest_era;
+}
+
+/* The mode leaves the device out: a board on the CPU's processors, or the CPU while one has it all. */
+static bool spared(const struct gallery_entry *entry, const struct pass *pass, uint32_t device,
+		   uint64_t tiles)
+{
+	enum mode mode = pass ? (enum mode)pass->mode : entry->modes.mode;
+
+	if (mode == MODE_BOTH)
+		return false;
+	if (mode == MODE_CPU)
+		return device != FLEET_CPU && entry->service->fleet.device[device].caps.shares_cpu;
+	return device == FLEET_CPU &&
+	       placement_shares(entry, pass ? pass->epoch : entry->newest_epoch,
+				pass_era(entry, pass), tiles);
+}
+
 static enum hold_state search_holds(const struct sched_target *target, const struct pass *pass,
 				    uint32_t device, uint32_t units, struct pass_hold *hold)
 {
@@ -119,10 +150,11 @@ static enum hold_state search_holds(const struct sched_target *target, const str
 	uint64_t end = pass ? pass->end : entry->tiles;
 
 	hold->end = end ? end : 1;
+	if (spared(entry, pass, device, hold->end))
+		return HOLD_NO;
 	if (!entry->service->fleet.device[device].caps.reads_host_memory) {
 		uint32_t epoch = pass ? pass->epoch : entry->newest_epoch;
-		uint32_t era =
-			pass ? unit_job(pass->unit[0].job)->search.snapshot.era : entry->newest_era;
+		uint32_t era = pass_era(entry, pass);
 
 		if (!placement_holds(entry, device, epoch, era, &hold->begin, &hold->end))
 			return HOLD_NO;
@@ -238,6 +270,9 @@ static void search_slice_done(struct pass *pass, struct slice *slice)
 
 	if (!slice->lists[0])
 		return;
+	/* Whoever failed does not get it again: the CPU must be free to take it. */
+	if (slice->batch.error)
+		pass->mode = MODE_BOTH;
 	if (on_board(slice))
 		placement_done(entry, slice->device->index, slice->batch.error);
 	if (!slice->batch.error) {
@@ -255,4 +290,5 @@ const struct pass_kind pass_search = {
 	.holds = search_holds,
 	.slice = search_slice,
 	.slice_done = search_slice_done,
+	.end = search_end,
 };

@@ -429,6 +429,19 @@ bool placement_holds(const struct gallery_entry *entry, uint32_t device, uint32_
 	return true;
 }
 
+bool placement_shares(const struct gallery_entry *entry, uint32_t epoch, uint32_t era,
+		      uint64_t tiles)
+{
+	const struct fleet *fleet = &entry->service->fleet;
+	uint64_t begin, end;
+
+	for (uint32_t i = 1; i < fleet->count; i++)
+		if (fleet->device[i].caps.shares_cpu && fleet_works(&fleet->device[i]) &&
+		    placement_holds(entry, i, epoch, era, &begin, &end) && !begin && end >= tiles)
+			return true;
+	return false;
+}
+
 struct device_rows *placement_use(struct gallery_entry *entry, uint32_t device)
 {
 	struct copy *copy = entry->copy[device];

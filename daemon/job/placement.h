@@ -20,6 +20,9 @@ bool placement_clear(struct service *service, struct fleet_device *device);
 /* Can the device search for a query of this epoch now, and which tiles? */
 bool placement_holds(const struct gallery_entry *entry, uint32_t device, uint32_t epoch,
 		     uint32_t era, uint64_t *begin, uint64_t *end);
+/* Does a device that works on the CPU's processors hold all tiles of such a query? */
+bool placement_shares(const struct gallery_entry *entry, uint32_t epoch, uint32_t era,
+		      uint64_t tiles);
 /* The copy, kept until placement_done(); error is the slice's. */
 struct device_rows *placement_use(struct gallery_entry *entry, uint32_t device);
 void placement_done(struct gallery_entry *entry, uint32_t device, int error);

@@ -106,11 +106,12 @@ struct pass {
 	struct pass_part part[PASS_PARTS_MAX];
 	uint32_t parts;
 	uint32_t in_flight;
-	uint32_t device; /* of an ordered pass: where its last slice went */
-	uint32_t avoid;	 /* of an ordered pass: devices on which it has failed */
-	bool restart;	 /* it is to begin again once no slice of it runs */
-	void *user;	 /* the kind's */
-	uint32_t epoch;	 /* the kind's: of a search, the newest that a unit sees */
+	uint32_t device;       /* of an ordered pass: where its last slice went */
+	uint32_t avoid;	       /* of an ordered pass: devices on which it has failed */
+	bool restart;	       /* it is to begin again once no slice of it runs */
+	void *user;	       /* the kind's */
+	uint32_t epoch;	       /* the kind's: of a search, the newest that a unit sees */
+	uint32_t mode, window; /* the kind's: of a search, who may take part (mode.h) */
 	uint64_t begun_ns;
 	uint64_t charge_ns; /* what a unit that joins is charged */
 	uint64_t share_ns;  /* a unit, measured so far */

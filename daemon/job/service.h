@@ -13,6 +13,7 @@
 #include "daemon/job/errand.h"
 #include "daemon/job/fleet.h"
 #include "daemon/job/job.h"
+#include "daemon/job/mode.h"
 #include "daemon/job/sched.h"
 #include "daemon/model/model.h"
 #include "daemon/net/config.h"
@@ -40,6 +41,7 @@ struct gallery_entry {
 	bool hidden;			   /* being made or deleted: not found by name */
 	struct copy *copy[FLEET_MAX];	   /* on devices (placement.h) */
 	bool followed;			   /* there are some */
+	struct modes modes;		   /* where one shares the processors */
 	uint32_t newest_epoch, newest_era; /* of the snapshots that searches were given */
 	struct job *waiter;		   /* its create or delete */
 	const struct gallery_spec *making; /* of its create, until that is answered */
