@@ -66,9 +66,9 @@ static int service_device(struct service *service, char text[CONFIG_TEXT])
 		return err;
 	}
 	fleet_opened(fleet_add(&service->fleet, "cpu", "cpu"), service->device);
-	service->fleet.device[FLEET_CPU].metrics =
-		metrics_device(&service->metrics, service->caps.name, service->device->ops->kind);
 	service->caps = service->fleet.device[FLEET_CPU].caps;
+	service->fleet.device[FLEET_CPU].metrics =
+		metrics_device(&service->metrics, "cpu", service->device->ops->kind);
 	return 0;
 }
 
