@@ -42,12 +42,12 @@ lib = $(foreach r,$(1),$(BUILD)/lib$(r)-room.a)
 LIBS_daemon := -llmdb -lsodium -lsystemd -linih -lprotobuf-c -ldrm -lOpenCL -lm
 LIBS_host   := -lprotobuf-c -lsodium -ljpeg -lpng -lexif -ljson-c -lm
 
-.PHONY: all demo check check-long check-asan bench format lint install deps clean help
+.PHONY: all demo check check-long check-asan check-tsan bench format lint install deps clean help
 .DEFAULT_GOAL := all
 all: $(PROGRAMS) $(LIBS)
 
 help:
-	@echo "make all | demo | check | check-ROOM | check-asan | check-long | bench | lint | format | install | deps | clean"
+	@echo "make all | demo | check | check-ROOM | check-asan | check-tsan | check-long | bench | lint | format | install | deps | clean"
 	@echo "rooms: $(TEST_ROOMS)"
 
 # ---- rules -----------------------------------------------------------------------------------
@@ -242,6 +242,11 @@ check-long:
 check-asan:
 	@tools/deps build check
 	@BUILD=$(BUILD)/asan JOBS=$(JOBS) SAN=address,undefined tests/run kernels proto device gallery model daemon libfacet face compile facetctl
+
+# And under ThreadSanitizer; what it says of libraries that were not built for it is in tests/tsan.supp.
+check-tsan:
+	@tools/deps build check
+	@BUILD=$(BUILD)/tsan JOBS=$(JOBS) SAN=thread TSAN_OPTIONS="suppressions=$(CURDIR)/tests/tsan.supp" tests/run device gallery model daemon libfacet
 
 bench: all bench-programs
 	@BUILD=$(BUILD) tests/bench/run

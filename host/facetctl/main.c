@@ -13,6 +13,7 @@ static const struct command {
 	{"ping", NULL, cmd_ping, "", "echo through the daemon's whole job path"},
 	{"ready", NULL, cmd_ready, "[GALLERY]", "exit 0 when it serves, 1 while it loads"},
 	{"info", NULL, cmd_info, "", "version, devices, queues, galleries, models"},
+	{"top", NULL, cmd_top, "", "devices, tenants, requests: rates, refreshed"},
 	{"monitor", NULL, cmd_monitor, "", "rates and queues, refreshed every second"},
 	{"compile", NULL, cmd_compile, "NET.onnx -o NET.fct --calibrate DIR", "quantize a network"},
 	{"model", "create", cmd_model_create, "NAME NET.fct", "load a compiled network"},

@@ -482,6 +482,10 @@ int main(void)
 	SRunner *sr;
 	int failed;
 
+#ifdef __SANITIZE_THREAD__
+	puts("PoCL is not built for ThreadSanitizer");
+	return 77;
+#endif
 	if (!has_pocl()) {
 		puts("PoCL (pocl-opencl-icd) is not installed");
 		return 77;

@@ -8,6 +8,10 @@ if ! "$build/facet-opencl-probe" list | grep -q Portable; then
 	echo "PoCL (pocl-opencl-icd) is not installed"
 	exit 77
 fi
+if [[ ${SAN:-} == *thread* ]]; then
+	echo "PoCL is not built for ThreadSanitizer"
+	exit 77
+fi
 work=$(mktemp -d /tmp/facet-opencl-XXXXXX)
 trap 'rm -rf "$work"' EXIT
 mkdir -m 700 "$work/cache"

@@ -128,6 +128,13 @@ printf '[device b0]\nselect = x\n' >"$folder/wrong"
 "$facetd" --config "$folder/wrong" >"$folder/said" 2>&1 && fail "a device without kind"
 grep -q 'has no kind' "$folder/said" || fail "no kind: $(cat "$folder/said")"
 
+# ---- what people see
+"$ctl" top --once >"$folder/top" || fail "top"
+grep -q '^b0 .*dead' "$folder/top" && grep -q '^cpu  *ok' "$folder/top" && grep -q '^local ' "$folder/top" ||
+	fail "top: $(cat "$folder/top")"
+"$ctl" top --once -o json | python3 -c 'import json, sys; d = json.load(sys.stdin)
+assert {x["device"] for x in d["devices"]} == {"cpu", "b0", "b1"} and d["requests"], d' || fail "top -o json"
+
 # ---- PoCL
 if "$build/facet-opencl-probe" list | grep -q Portable; then
 	start '[device pocl]\nkind = opencl\nselect = Portable\n[limits]\ncheck_every = 1\n'
