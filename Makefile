@@ -26,7 +26,7 @@ objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard $(addsuffix /*.c,$(1))))
 
 ROOM_kernels  := $(call objects,kernels kernels/ref kernels/cpu)
 ROOM_proto    := $(call objects,proto) $(BUILD)/obj/gen/facet.pb-c.o $(BUILD)/obj/gen/model.pb-c.o
-ROOM_device   := $(call objects,daemon/device)
+ROOM_device   := $(call objects,daemon/device) $(BUILD)/obj/gen/opencl_source.o
 ROOM_daemon   := $(call objects,daemon/net daemon/job daemon/gallery daemon/model)
 ROOM_libfacet := $(call objects,host/libfacet)
 ROOM_face     := $(call objects,host/face)
@@ -39,20 +39,21 @@ PROGRAMS := $(BUILD)/facetd $(BUILD)/facetctl $(HELPERS)
 LIBS     := $(BUILD)/libfacet.so $(BUILD)/libfacet-face.so
 
 lib = $(foreach r,$(1),$(BUILD)/lib$(r)-room.a)
-LIBS_daemon := -llmdb -lsodium -lsystemd -linih -lprotobuf-c -lm
+LIBS_daemon := -llmdb -lsodium -lsystemd -linih -lprotobuf-c -ldrm -lOpenCL -lm
 LIBS_host   := -lprotobuf-c -lsodium -ljpeg -lpng -lexif -ljson-c -lm
 
-.PHONY: all demo check check-long check-asan bench format lint install deps clean help
+.PHONY: all demo check check-long check-asan check-tsan bench format lint install deps clean help
 .DEFAULT_GOAL := all
 all: $(PROGRAMS) $(LIBS)
 
 help:
-	@echo "make all | demo | check | check-ROOM | check-asan | check-long | bench | lint | format | install | deps | clean"
+	@echo "make all | demo | check | check-ROOM | check-asan | check-tsan | check-long | bench | lint | format | install | deps | clean"
 	@echo "rooms: $(TEST_ROOMS)"
 
 # ---- rules -----------------------------------------------------------------------------------
 $(BUILD)/obj/%_avx512.o: CFLAGS += -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mf16c -mprefer-vector-width=512
 $(BUILD)/obj/%_avx2.o:   CFLAGS += -mavx2 -mf16c
+$(addprefix $(BUILD)/obj/daemon/device/,drm.o drm_node.o drm_memory.o drm_call.o): CPPFLAGS += -I/usr/include/libdrm
 
 # Run for every template that is enrolled or loaded.
 $(addprefix $(BUILD)/obj/,kernels/ref/quantize.o kernels/search_rows.o daemon/gallery/rows.o): CFLAGS += -O3
@@ -69,6 +70,11 @@ $(BUILD)/obj/gen/%.o: $(BUILD)/gen/%.c
 $(BUILD)/gen/%.pb-c.c $(BUILD)/gen/%.pb-c.h &: proto/%.proto
 	@mkdir -p $(BUILD)/gen
 	$(Q)protoc-c --proto_path=proto --c_out=$(BUILD)/gen $<
+
+# The OpenCL kernels, as text in the program.
+$(BUILD)/gen/opencl_source.c: tools/embed-opencl $(wildcard kernels/opencl/*)
+	@mkdir -p $(BUILD)/gen
+	$(Q)tools/embed-opencl >$@
 
 # The schema of ONNX is Debian's; nothing of it is kept here.
 ONNX_DIR := $(firstword $(wildcard /usr/include/onnx /usr/include/onnx/onnx))
@@ -146,6 +152,12 @@ check-$(1): tests-$(1) $(if $(call test_scripts,$(1)),all)
 endef
 $(foreach r,$(TEST_ROOMS),$(eval $(call test_room,$(r))))
 
+# An OpenCL driver that crashes.
+tests-device: $(BUILD)/tests/device/tools/crash_icd.so $(BUILD)/facet-opencl-probe
+$(BUILD)/tests/device/tools/crash_icd.so: $(BUILD)/obj/tests/device/tools/crash_icd.o
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS) -shared $^ -o $@
+
 # The gallery's own tools: loss of power (a preload library, a driver with and without syncs, the
 # replay) and the rate of enrolment.
 GALLERY_TOOLS := $(BUILD)/tests/gallery/tools
@@ -173,6 +185,10 @@ $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(BENCH_PARTS) $(call lib,kernels
 	@mkdir -p $(@D)
 	@$(if $(V),,echo '  LINK $@')
 	$(Q)$(CC) $(LDFLAGS) $^ $(LIBS_bench) -o $@
+$(BUILD)/bench/bench_opencl: $(BUILD)/obj/tests/bench/bench_opencl.o $(BUILD)/obj/tests/bench/limits.o $(call lib,device kernels)
+	@mkdir -p $(@D)
+	@$(if $(V),,echo '  LINK $@')
+	$(Q)$(CC) $(LDFLAGS) $^ $(LIBS_daemon) -o $@
 $(BUILD)/bench/bench_model: $(BUILD)/obj/tests/bench/bench_model.o $(call lib,daemon device kernels proto)
 	@mkdir -p $(@D)
 	@$(if $(V),,echo '  LINK $@')
@@ -226,6 +242,11 @@ check-long:
 check-asan:
 	@tools/deps build check
 	@BUILD=$(BUILD)/asan JOBS=$(JOBS) SAN=address,undefined tests/run kernels proto device gallery model daemon libfacet face compile facetctl
+
+# And under ThreadSanitizer; what it says of libraries that were not built for it is in tests/tsan.supp.
+check-tsan:
+	@tools/deps build check
+	@BUILD=$(BUILD)/tsan JOBS=$(JOBS) SAN=thread TSAN_OPTIONS="suppressions=$(CURDIR)/tests/tsan.supp" tests/run device gallery model daemon libfacet
 
 bench: all bench-programs
 	@BUILD=$(BUILD) tests/bench/run

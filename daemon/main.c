@@ -165,14 +165,13 @@ static int paths_find(const struct options *options, const struct config *config
 	return err;
 }
 
-/* Makes the last folder of the path, with this mode whatever the umask, and with parents those
- * before it. */
-static int folder_make(const char *path, mode_t mode, bool parents)
+/* Makes the path's last folder, with this mode whatever the umask, and those before it. */
+static int folder_make(const char *path, mode_t mode)
 {
 	char copy[MAIN_PATH];
 	int err = path_set(copy, "%s", path);
 
-	for (char *p = copy + 1; !err && parents && *p; p++) {
+	for (char *p = copy + 1; !err && *p; p++) {
 		if (*p != '/')
 			continue;
 		*p = '\0';
@@ -191,7 +190,7 @@ static int folder_make(const char *path, mode_t mode, bool parents)
 static int state_take(const char *state)
 {
 	char lock[MAIN_PATH + 8];
-	int err = folder_make(state, 0700, true);
+	int err = folder_make(state, 0700);
 	int fd;
 
 	if (err) {
@@ -220,34 +219,43 @@ static int state_take(const char *state)
 static int listen_at(const char *path, const struct config *config)
 {
 	char text[CONFIG_TEXT];
-	char folder[MAIN_PATH];
-	char *slash;
-	int fd;
+	int fd = server_listen(path, SOCKET_MODE, config->group, text);
 
-	if (!path_set(folder, "%s", path) && (slash = strrchr(folder, '/')) && slash != folder) {
-		*slash = '\0';
-		folder_make(folder, 0755, false);
-	}
-	fd = server_listen(path, SOCKET_MODE, config->group, text);
 	if (fd < 0)
 		fprintf(stderr, "facetd: %s\n", text);
 	return fd;
 }
 
-/* Sockets of systemd: the one named "metrics" is for metrics, the other for clients. */
+/* A socket of the service manager, by its name: "metrics", "tenant-NAME", any other is for clients. */
+static void socket_take(struct server_options *options, struct door_given *given, const char *name,
+			int fd)
+{
+	struct door_given *one = &given[options->given_count];
+
+	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+	if (!strcmp(name, "metrics") && options->metrics < 0) {
+		options->metrics = fd;
+	} else if (!strncmp(name, "tenant-", 7) && options->given_count < CONFIG_TENANTS_MAX) {
+		snprintf(one->tenant, sizeof(one->tenant), "%s", name + 7);
+		one->fd = fd;
+		options->given_count++;
+	} else if (options->listener < 0) {
+		options->listener = fd;
+	} else {
+		fprintf(stderr, "facetd: one socket too many is called %s; it is not used\n", name);
+		close(fd);
+	}
+}
+
 static int sockets_inherited(struct server_options *options)
 {
+	static struct door_given given[CONFIG_TENANTS_MAX];
 	char **names = NULL;
 	int count = sd_listen_fds_with_names(1, &names);
 
+	options->given = given;
 	for (int i = 0; i < count; i++) {
-		int fd = SD_LISTEN_FDS_START + i;
-
-		if (!strcmp(names[i], "metrics"))
-			options->metrics = fd;
-		else if (options->listener < 0)
-			options->listener = fd;
-		fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+		socket_take(options, given, names[i], SD_LISTEN_FDS_START + i);
 		free(names[i]);
 	}
 	free(names);
@@ -350,8 +358,11 @@ static int serve(struct config *config, const struct paths *paths,
 		fprintf(stderr, "facetd: %s\n", text);
 		return err;
 	}
-	err = server_create(&service, config, options, &server);
-	if (!err) {
+	snprintf(text, sizeof(text), "out of memory or descriptors");
+	err = server_create(&service, config, options, &server, text);
+	if (err) {
+		fprintf(stderr, "facetd: %s\n", text);
+	} else {
 		log_write(&service.log, LOG_LEVEL_INFO, "start",
 			  "version=" FACET_VERSION " device=%s detail=\"%s\"", service.caps.name,
 			  service.caps.detail);

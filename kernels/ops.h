@@ -84,6 +84,19 @@ int op_gemm_check(const struct op_gemm *p);
 /* Weights of one op, checked once: |bias| + 128 * sum|w| < 2^31 for each of rows channels. */
 int op_weights_check(const int8_t *w, const int32_t *bias, uint32_t rows, uint32_t k);
 
+/* ---- checksums of products ------------------------------------------------------------------
+ *
+ *   chk[m] = sum over all channels of the accumulators (bias included) of output pixel m, or row m
+ *            of a GEMM, modulo 2^32, before requantisation
+ *
+ * A device adds up what its multipliers made. Sums of products are linear, so the same comes out of
+ * the input and the weights summed over their channels, at 1 / channels of the work:
+ *   chk[m] = sum(bias) + sum over taps and c of x[tap][c] * (sum of w[oc][tap][c] over c's group)
+ * An accumulator that is off by anything but a multiple of 2^32 shows, so each flip of one bit does
+ * (K. Huang, J. Abraham, Algorithm-based fault tolerance for matrix operations, IEEE Transactions on
+ * Computers C-33, 1984). A padded tap reads z_x here too. kernels/ref/checksum.c is the definition.
+ */
+
 /* ---- pooling --------------------------------------------------------------------------------
  * Max: the largest value of the taps inside the input (padding never wins); z, scales unused.
  * Average: acc = sum over taps inside of (x - z_x); then the requantisation with

@@ -1,158 +1,44 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * The CPU as a device: a worker thread that takes batches from a queue, and the pool that shares
- * the large commands.
- *
- * The queue is a stack of submitted batches that the worker empties whole and reverses: submitting
- * is one compare-and-swap, one wake covers all that is submitted until the worker sleeps again.
- */
+/* The CPU as a device: a worker, and the pool that shares the large commands. */
 #include "daemon/device/cpu.h"
-#include "daemon/device/futex.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
-
-#define QUEUE_DEFAULT 1024u
 
 /* ---- the worker ---- */
 
-static uint64_t clock_ns(void)
+static void start(struct device *device)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
-/* Counters have one writer, so a load and a store do; readers see whole values. */
-static void count(_Atomic uint64_t *counter, uint64_t n)
-{
-	atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n,
-			      memory_order_relaxed);
-}
-
-static void run_commands(struct cpu *cpu, struct device_batch *batch)
-{
-	uint32_t i;
-
-	for (i = 0; i < batch->count && !batch->error; i++) {
-		if (__atomic_load_n(&batch->cancelled, __ATOMIC_RELAXED))
-			batch->error = -ECANCELED;
-		else
-			batch->error = cpu_run(cpu, &batch->commands[i]);
-		if (batch->error)
-			batch->error_index = i;
-	}
-	count(&cpu->commands, batch->error ? i - 1 : i);
-}
-
-/* Runs a batch that began at the given time, hands it back; the time when it was over. */
-static uint64_t run_batch(struct cpu *cpu, struct device_batch *batch, uint64_t begin)
-{
-	uint64_t end;
-
-	atomic_fetch_sub_explicit(&cpu->queued, 1, memory_order_relaxed);
-	run_commands(cpu, batch);
-	end = clock_ns();
-	batch->device_ns = end - begin;
-	count(&cpu->batches, 1);
-	count(&cpu->busy_ns, end - begin);
-	if (batch->error)
-		count(batch->error == -ECANCELED ? &cpu->cancelled : &cpu->failed, 1);
-	batch->done(batch); /* it may be gone now */
-	return end;
-}
-
-static struct device_batch *take_all(struct cpu *cpu)
-{
-	struct device_batch *batch = atomic_exchange(&cpu->newest, NULL), *first = NULL;
-
-	while (batch) {
-		struct device_batch *next = batch->next;
-
-		batch->next = first;
-		first = batch;
-		batch = next;
-	}
-	return first;
-}
-
-/*
- * Sleeps until something is submitted or the device closes. asleep is set before the queue is
- * looked at once more, and a submitter pushes before it looks at asleep: one of them sees the other.
- */
-static void sleep_until_work(struct cpu *cpu)
-{
-	atomic_store(&cpu->asleep, 1);
-	if (!atomic_load(&cpu->newest) && !atomic_load(&cpu->stop))
-		futex_wait(&cpu->asleep, 1);
-	atomic_store(&cpu->asleep, 0);
-}
-
-static void wake_worker(struct cpu *cpu)
-{
-	if (atomic_load(&cpu->asleep) && atomic_exchange(&cpu->asleep, 0))
-		futex_wake(&cpu->asleep, 1);
-}
-
-static void *worker(void *argument)
-{
-	struct cpu *cpu = argument;
-	struct device_batch *batch;
+	struct cpu *cpu = cpu_of(device);
 
 	cpu_thread_prepare(cpu->pinned ? &cpu->pin : NULL, 0);
-	for (;;) {
-		batch = take_all(cpu);
-		if (batch) {
-			uint64_t now = clock_ns();
-
-			while (batch) {
-				struct device_batch *next = batch->next;
-
-				now = run_batch(cpu, batch, now);
-				batch = next;
-			}
-		} else if (atomic_load(&cpu->stop)) {
-			return NULL;
-		} else {
-			sleep_until_work(cpu);
-		}
-	}
 }
+
+static int run(struct device *device, const struct device_batch *batch, uint32_t index)
+{
+	return cpu_run(cpu_of(device), &batch->commands[index]);
+}
+
+static const struct worker_ops worker_ops = {.start = start, .run = run};
 
 /* ---- what others call ---- */
 
 static int submit(struct device *device, struct device_batch *batch)
 {
-	struct cpu *cpu = cpu_of(device);
-	struct device_batch *newest;
-
-	assert(!atomic_load(&cpu->stop));
-	if (atomic_fetch_add_explicit(&cpu->queued, 1, memory_order_relaxed) >= cpu->queue_max) {
-		atomic_fetch_sub_explicit(&cpu->queued, 1, memory_order_relaxed);
-		return -EAGAIN;
-	}
-	batch->error = 0;
-	batch->error_index = 0;
-	batch->device_ns = 0;
-	batch->cancelled = false;
-	newest = atomic_load_explicit(&cpu->newest, memory_order_relaxed);
-	do {
-		batch->next = newest;
-	} while (!atomic_compare_exchange_weak(&cpu->newest, &newest, batch));
-	wake_worker(cpu);
-	return 0;
+	return worker_submit(&cpu_of(device)->worker, batch);
 }
 
 static void cancel(struct device *device, struct device_batch *batch)
 {
-	(void)device;
-	__atomic_store_n(&batch->cancelled, true, __ATOMIC_RELAXED);
+	worker_cancel(&cpu_of(device)->worker, batch);
+}
+
+static void stats(const struct device *device, struct device_stats *stats)
+{
+	worker_stats(&((const struct cpu *)device)->worker, stats);
 }
 
 /* Nothing on a processor can be stuck that a reset would free. */
@@ -179,18 +65,6 @@ static void caps(const struct device *device, struct device_caps *caps)
 		 cpu->threads, cpu->threads == 1 ? "" : "s");
 }
 
-static void stats(const struct device *device, struct device_stats *stats)
-{
-	const struct cpu *cpu = cpu_of(device);
-
-	stats->batches = atomic_load_explicit(&cpu->batches, memory_order_relaxed);
-	stats->commands = atomic_load_explicit(&cpu->commands, memory_order_relaxed);
-	stats->failed = atomic_load_explicit(&cpu->failed, memory_order_relaxed);
-	stats->cancelled = atomic_load_explicit(&cpu->cancelled, memory_order_relaxed);
-	stats->busy_ns = atomic_load_explicit(&cpu->busy_ns, memory_order_relaxed);
-	stats->queued = atomic_load_explicit(&cpu->queued, memory_order_relaxed);
-}
-
 static void release(struct cpu *cpu)
 {
 	cpu_pool_free(cpu->pool);
@@ -204,10 +78,7 @@ static void close_cpu(struct device *device)
 {
 	struct cpu *cpu = cpu_of(device);
 
-	assert(atomic_load(&cpu->queued) == 0);
-	atomic_store(&cpu->stop, true);
-	wake_worker(cpu);
-	pthread_join(cpu->worker, NULL);
+	worker_stop(&cpu->worker);
 	release(cpu);
 }
 
@@ -262,7 +133,6 @@ static int configure(struct cpu *cpu, const struct device_config *config)
 		cpu->threads = (uint32_t)CPU_COUNT(cpu->pinned ? &cpu->pin : &usable);
 	if (cpu->threads > CPU_POOL_THREADS_MAX)
 		return -EINVAL;
-	cpu->queue_max = config->queue ? config->queue : QUEUE_DEFAULT;
 	cpu->memory_max = config->memory;
 	if (!cpu->memory_max)
 		cpu->memory_max =
@@ -290,7 +160,7 @@ static int probe(const struct device_config *config, struct device **device)
 	err = cpu_pool_create(cpu->threads, cpu->pinned ? &cpu->pin : NULL, &cpu->pool);
 	if (err)
 		goto fail;
-	err = -pthread_create(&cpu->worker, NULL, worker, cpu);
+	err = worker_start(&cpu->worker, &cpu->base, &worker_ops, config->queue);
 	if (err)
 		goto fail;
 	*device = &cpu->base;

@@ -5,26 +5,19 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include "daemon/device/command.h"
 #include "daemon/device/cpu_pool.h"
 #include "daemon/device/device.h"
+#include "daemon/device/worker.h"
 #include "kernels/cpu/cpu.h"
 
-#define CPU_BUFFER_MAX (UINT64_C(1) << 46)
-
 struct device_buffer {
-	struct device *device;
-	uint8_t *data;
-	uint64_t bytes;
+	struct command_buffer base;
 	size_t mapped; /* 0: imported */
 };
 
 struct device_weights {
-	struct device *device;
-	enum device_op op;
-	union { /* what they were packed for */
-		struct op_conv2d conv2d;
-		struct op_gemm gemm;
-	};
+	struct command_weights base;
 	void *packed;
 	size_t mapped;
 };
@@ -38,25 +31,18 @@ struct cpu_search_lists {
 struct cpu {
 	struct device base;
 	const struct cpu_kernels *kernels;
-	uint32_t threads, queue_max;
+	uint32_t threads;
 	uint64_t memory_max;
 	cpu_set_t pin;
 	bool pinned;
 
 	/* of the worker thread */
-	pthread_t worker;
 	struct cpu_pool *pool;
 	struct cpu_search_lists *lists; /* [threads], of which 0 is unused */
 
 	/* shared */
-	_Alignas(64) _Atomic(struct device_batch *) newest; /* submitted, not yet seen; a stack */
-	_Atomic uint32_t queued;			    /* submitted, not yet begun */
-	_Atomic uint32_t asleep;			    /* the worker, on this word */
-	_Atomic bool stop;
 	_Atomic uint64_t memory; /* bytes mapped */
-	/* written by the worker only */
-	_Alignas(64) _Atomic uint64_t batches;
-	_Atomic uint64_t commands, failed, cancelled, busy_ns;
+	struct worker worker;
 };
 
 static inline struct cpu *cpu_of(const struct device *device)
@@ -79,10 +65,6 @@ int cpu_weights_gemm(struct device *device, const struct op_gemm *op, const int8
 		     const int32_t *bias, struct device_weights **weights);
 void cpu_weights_free(struct device_weights *weights);
 
-/* The memory of a span of exactly these bytes, of this device, aligned; else -EINVAL. */
-int cpu_span(const struct device *device, const struct device_span *span, uint64_t bytes,
-	     uint32_t align, uint8_t **data);
-
 /* ---- cpu_run.c: one command, checked and run on the worker thread ---- */
 int cpu_run(struct cpu *cpu, const struct device_command *command);
 
@@ -97,12 +79,5 @@ int cpu_run_upload(struct cpu *cpu, const struct device_command *command);
 int cpu_run_download(struct cpu *cpu, const struct device_command *command);
 int cpu_run_strided(struct cpu *cpu, const struct device_command *command);
 int cpu_run_join(struct cpu *cpu, const struct device_command *command);
-
-/* Whether [a, a + a_bytes) and [b, b + b_bytes) have a byte in common. */
-static inline bool cpu_overlap(const uint8_t *a, uint64_t a_bytes, const uint8_t *b,
-			       uint64_t b_bytes)
-{
-	return a < b + b_bytes && b < a + a_bytes;
-}
 
 #endif

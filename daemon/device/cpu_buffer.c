@@ -84,8 +84,7 @@ static int buffer_new(struct device *device, void *data, uint64_t bytes, size_t 
 
 	if (!b)
 		return -ENOMEM;
-	*b = (struct device_buffer){
-		.device = device, .data = data, .bytes = bytes, .mapped = mapped};
+	*b = (struct device_buffer){.base = {device, data, bytes}, .mapped = mapped};
 	*buffer = b;
 	return 0;
 }
@@ -96,7 +95,7 @@ int cpu_buffer_create(struct device *device, uint64_t bytes, struct device_buffe
 	void *data;
 	int err;
 
-	if (bytes == 0 || bytes > CPU_BUFFER_MAX)
+	if (bytes == 0 || bytes > COMMAND_BUFFER_MAX)
 		return -EINVAL;
 	data = map(device, bytes, &mapped);
 	if (!data)
@@ -117,28 +116,23 @@ int cpu_buffer_import(struct device *device, void *memory, uint64_t bytes,
 
 void *cpu_buffer_map(struct device_buffer *buffer)
 {
-	return buffer->data;
-}
-
-static bool inside(const struct device_buffer *buffer, uint64_t offset, uint64_t bytes)
-{
-	return offset <= buffer->bytes && bytes <= buffer->bytes - offset;
+	return buffer->base.data;
 }
 
 int cpu_buffer_write(struct device_buffer *buffer, uint64_t offset, const void *data,
 		     uint64_t bytes)
 {
-	if (!inside(buffer, offset, bytes))
+	if (!command_inside(&buffer->base, offset, bytes))
 		return -EINVAL;
-	memcpy(buffer->data + offset, data, bytes);
+	memcpy(buffer->base.data + offset, data, bytes);
 	return 0;
 }
 
 int cpu_buffer_read(struct device_buffer *buffer, uint64_t offset, void *data, uint64_t bytes)
 {
-	if (!inside(buffer, offset, bytes))
+	if (!command_inside(&buffer->base, offset, bytes))
 		return -EINVAL;
-	memcpy(data, buffer->data + offset, bytes);
+	memcpy(data, buffer->base.data + offset, bytes);
 	return 0;
 }
 
@@ -146,20 +140,8 @@ void cpu_buffer_free(struct device_buffer *buffer)
 {
 	if (!buffer)
 		return;
-	unmap(buffer->device, buffer->data, buffer->mapped);
+	unmap(buffer->base.device, buffer->base.data, buffer->mapped);
 	free(buffer);
-}
-
-int cpu_span(const struct device *device, const struct device_span *span, uint64_t bytes,
-	     uint32_t align, uint8_t **data)
-{
-	const struct device_buffer *buffer = span->buffer;
-
-	if (!buffer || buffer->device != device || span->bytes != bytes ||
-	    !inside(buffer, span->offset, bytes))
-		return -EINVAL;
-	*data = buffer->data + span->offset;
-	return (uintptr_t)*data % align ? -EINVAL : 0;
 }
 
 /* ---- weights ---- */
@@ -171,8 +153,8 @@ static int weights_new(struct device *device, enum device_op op, size_t bytes,
 
 	if (!w)
 		return -ENOMEM;
-	w->device = device;
-	w->op = op;
+	w->base.device = device;
+	w->base.op = op;
 	w->packed = map(device, bytes, &w->mapped);
 	if (!w->packed) {
 		free(w);
@@ -193,7 +175,7 @@ int cpu_weights_conv2d(struct device *device, const struct op_conv2d *op, const 
 		err = weights_new(device, DEVICE_CONV2D, kernels->conv2d_packed_bytes(op), &made);
 	if (err)
 		return err;
-	made->conv2d = *op;
+	made->base.conv2d = *op;
 	err = kernels->conv2d_pack(op, w, bias, made->packed);
 	if (err)
 		cpu_weights_free(made);
@@ -213,7 +195,7 @@ int cpu_weights_gemm(struct device *device, const struct op_gemm *op, const int8
 		err = weights_new(device, DEVICE_GEMM, kernels->gemm_packed_bytes(op), &made);
 	if (err)
 		return err;
-	made->gemm = *op;
+	made->base.gemm = *op;
 	err = kernels->gemm_pack(op, b, bias, made->packed);
 	if (err)
 		cpu_weights_free(made);
@@ -226,6 +208,6 @@ void cpu_weights_free(struct device_weights *weights)
 {
 	if (!weights)
 		return;
-	unmap(weights->device, weights->packed, weights->mapped);
+	unmap(weights->base.device, weights->packed, weights->mapped);
 	free(weights);
 }

@@ -15,7 +15,6 @@
 #define SHARED_HITS_MAX (UINT64_C(4) * SEARCH_K_MAX)
 /* Lists for more hits than this are not kept between searches. */
 #define KEPT_K_MAX 4096u
-#define TILES_MAX  (UINT64_C(1) << 48)
 
 struct job {
 	struct cpu *cpu;
@@ -68,29 +67,6 @@ static int part(void *argument, uint32_t thread, uint64_t begin, uint64_t end)
 		thread ? cpu->lists[thread].list : p->lists, cpu_pool_scratch(cpu->pool, thread));
 }
 
-static bool legal(const struct device_search *p)
-{
-	if (!p->rows || !p->queries || !p->lists || p->count < 1 || p->count > SEARCH_BATCH_MAX ||
-	    p->tile_begin > p->tile_end || p->tile_end > TILES_MAX || search_rows_check(p->rows))
-		return false;
-	for (uint32_t i = 0; i < p->count; i++)
-		if (!p->lists[i] || search_query_check(&p->queries[i], p->rows))
-			return false;
-	return true;
-}
-
-/* Tiles at and past the end of every query's rows hold nothing to find. */
-static uint64_t last_tile(const struct device_search *p)
-{
-	uint64_t rows = 0, tiles;
-
-	for (uint32_t i = 0; i < p->count; i++)
-		rows = p->queries[i].rows > rows ? p->queries[i].rows : rows;
-	tiles = rows / SEARCH_TILE_ROWS + (rows % SEARCH_TILE_ROWS != 0);
-	tiles = tiles < p->tile_end ? tiles : p->tile_end;
-	return tiles > p->tile_begin ? tiles : p->tile_begin;
-}
-
 /* Copies the queries; what the lists hold from earlier tiles already bounds what may enter. */
 static uint64_t copy_queries(struct job *job)
 {
@@ -130,14 +106,12 @@ int cpu_run_search(struct cpu *cpu, const struct device_command *command)
 	uint64_t tiles, grain, hits;
 	int err;
 
-	if (!legal(p))
-		return -EINVAL;
 	err = cpu_pool_reserve(cpu->pool,
 			       cpu->kernels->search_scratch_bytes(p->rows->dim, p->count));
 	if (err)
 		return err;
 	hits = copy_queries(&job);
-	tiles = last_tile(p) - p->tile_begin;
+	tiles = command_last_tile(p) - p->tile_begin;
 	grain = SLICE_BYTES / (SEARCH_TILE_ROWS * search_padded_dim(p->rows->dim));
 	if (cpu->threads == 1 || tiles < 2 * grain || hits * (cpu->threads - 1) > SHARED_HITS_MAX)
 		return part(&job, 0, 0, tiles);

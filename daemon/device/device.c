@@ -1,11 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The backends by name, and what they have in common. */
-#include "daemon/device/device.h"
+#include "daemon/device/fault.h"
 
 #include <errno.h>
 #include <string.h>
 
-static const struct device_ops *const backends[] = {&device_cpu};
+static const struct device_ops *const backends[] = {&device_cpu, &device_drm, &device_opencl,
+						    &device_fault};
+
+static int open_wrapped(const struct device_ops *ops, const struct device_config *config,
+			struct device **device)
+{
+	struct device *inner;
+	int err = ops->probe(config, &inner);
+
+	if (err)
+		return err;
+	err = fault_wrap(inner, config->fault, device);
+	if (err)
+		inner->ops->close(inner);
+	return err;
+}
 
 int device_open(const char *kind, const struct device_config *config, struct device **device)
 {
@@ -13,7 +28,9 @@ int device_open(const char *kind, const struct device_config *config, struct dev
 
 	for (size_t i = 0; i < sizeof(backends) / sizeof(backends[0]); i++)
 		if (!strcmp(backends[i]->kind, kind))
-			return backends[i]->probe(config ? config : &plain, device);
+			return config && config->fault && backends[i] != &device_fault
+				       ? open_wrapped(backends[i], config, device)
+				       : backends[i]->probe(config ? config : &plain, device);
 	return -ENODEV;
 }
 

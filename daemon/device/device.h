@@ -132,7 +132,8 @@ struct device_batch {
 	/* results */
 	int error; /* 0, -EINVAL, -ENOMEM, -ECANCELED: cancelled, or lost with a device that
 			       * was reset for another's sake; -EIO: failed; -ETIMEDOUT: hung, the
-			       * device was reset; -ENODEV: the device is gone */
+			       * device was reset; -ENODEV: the device is gone; -ESTALE: what it
+			       * works with was lost in a reset */
 	uint32_t error_index; /* of the command that failed */
 	uint64_t device_ns;   /* time on the device */
 	/* the device's own */
@@ -163,7 +164,7 @@ struct device_config {
 	uint32_t threads; /* cpu: 0 = one a processor of the affinity mask */
 	uint32_t queue;	  /* batches that may wait; 0 = 1,024 */
 	const char *pin;  /* cpu list such as "0" or "0-3", NULL for no pinning */
-	const char *isa;  /* NULL: FACET_CPU_ISA or the best */
+	const char *isa;  /* cpu: NULL: FACET_CPU_ISA or the best; opencl: the variant */
 	uint64_t memory;  /* bytes of buffers and packed weights; 0: cpu: half of the machine's */
 	/* of boards */
 	const char
@@ -172,6 +173,9 @@ struct device_config {
 	const char *cache; /* folder for built programs, NULL: none is kept */
 	const char *libexec; /* folder of the helpers */
 	uint32_t timeout_ms; /* of one batch; 0: the backend's own */
+	const char *fault;   /* what goes wrong on purpose (fault.h), NULL: nothing */
+	char *why;	     /* NULL, or where a failure says in words what is wrong */
+	size_t why_bytes;
 };
 
 struct device_ops {
@@ -211,7 +215,7 @@ struct device_ops {
 	void (*close)(struct device *device); /* ends the worker; nothing may be in flight */
 };
 
-extern const struct device_ops device_cpu;
+extern const struct device_ops device_cpu, device_drm, device_opencl;
 
 /* Every backend's struct device starts with its table. */
 struct device {

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Thresholds of spaces: ROOT/catalog, an LMDB environment: digest -> BLAKE2b-128 | entries. */
+/*
+ * ROOT/catalog, an LMDB environment of two tables. thresholds: a space's digest -> BLAKE2b-128 |
+ * entries. owners: a gallery's name -> BLAKE2b-128 of both names | the tenant's name.
+ */
 #include <errno.h>
 #include <math.h>
 #include <sodium.h>
@@ -16,10 +19,10 @@
 
 struct gallery_catalog {
 	MDB_env *env;
-	MDB_dbi table;
+	MDB_dbi table, owners;
 };
 
-static int open_table(struct gallery_catalog *catalog)
+static int open_tables(struct gallery_catalog *catalog)
 {
 	MDB_txn *txn;
 	int err = mdb_txn_begin(catalog->env, NULL, 0, &txn);
@@ -27,6 +30,8 @@ static int open_table(struct gallery_catalog *catalog)
 	if (err)
 		return err;
 	err = mdb_dbi_open(txn, "thresholds", MDB_CREATE, &catalog->table);
+	if (!err)
+		err = mdb_dbi_open(txn, "owners", MDB_CREATE, &catalog->owners);
 	if (err) {
 		mdb_txn_abort(txn);
 		return err;
@@ -43,7 +48,7 @@ static int open_env(struct gallery_catalog *catalog, const char *path)
 	mdb_env_set_maxdbs(catalog->env, 2);
 	mdb_env_set_mapsize(catalog->env, MAP_BYTES);
 	err = mdb_env_open(catalog->env, path, MDB_NOTLS, 0600);
-	return err ? err : open_table(catalog);
+	return err ? err : open_tables(catalog);
 }
 
 int gallery_catalog_open(const char *root, struct gallery_catalog **out)
@@ -175,6 +180,77 @@ int gallery_catalog_get(struct gallery_catalog *catalog, const uint8_t digest[32
 		err = err == MDB_NOTFOUND ? 0 : store_error(err);
 	else
 		err = unpack(digest, &value, thresholds, max);
+	mdb_txn_abort(txn);
+	return err;
+}
+
+/* ---- owners ---------------------------------------------------------------------------------- */
+/* The sum covers the key too: an entry that got under another name is none. */
+static void owner_sum(const char *gallery, const char *owner, size_t bytes, uint8_t sum[HASH_BYTES])
+{
+	crypto_generichash_state state;
+
+	crypto_generichash_init(&state, NULL, 0, HASH_BYTES);
+	crypto_generichash_update(&state, (const uint8_t *)gallery, strlen(gallery) + 1);
+	crypto_generichash_update(&state, (const uint8_t *)owner, bytes);
+	crypto_generichash_final(&state, sum, HASH_BYTES);
+}
+
+int gallery_catalog_set_owner(struct gallery_catalog *catalog, const char *gallery,
+			      const char *owner)
+{
+	uint8_t packed[HASH_BYTES + GALLERY_NAME_MAX];
+	size_t bytes = strnlen(owner, GALLERY_NAME_MAX);
+	MDB_val key = {strlen(gallery), (void *)gallery}, value = {HASH_BYTES + bytes, packed};
+	MDB_txn *txn;
+	int err = mdb_txn_begin(catalog->env, NULL, 0, &txn);
+
+	if (err)
+		return store_error(err);
+	owner_sum(gallery, owner, bytes, packed);
+	memcpy(packed + HASH_BYTES, owner, bytes);
+	err = bytes ? mdb_put(txn, catalog->owners, &key, &value, 0)
+		    : mdb_del(txn, catalog->owners, &key, NULL);
+	if (err == MDB_NOTFOUND)
+		err = 0;
+	if (err)
+		mdb_txn_abort(txn);
+	else
+		err = mdb_txn_commit(txn);
+	return err == MDB_MAP_FULL ? -ENOSPC : store_error(err);
+}
+
+static int owner_unpack(const char *gallery, const MDB_val *value, char owner[GALLERY_NAME_MAX + 1])
+{
+	const char *name = (const char *)value->mv_data + HASH_BYTES;
+	uint8_t sum[HASH_BYTES];
+	size_t bytes = value->mv_size - HASH_BYTES;
+
+	if (value->mv_size <= HASH_BYTES || bytes > GALLERY_NAME_MAX || memchr(name, 0, bytes))
+		return -EBADMSG;
+	owner_sum(gallery, name, bytes, sum);
+	if (memcmp(sum, value->mv_data, HASH_BYTES))
+		return -EBADMSG;
+	memcpy(owner, name, bytes);
+	owner[bytes] = '\0';
+	return 0;
+}
+
+int gallery_catalog_owner(struct gallery_catalog *catalog, const char *gallery,
+			  char owner[GALLERY_NAME_MAX + 1])
+{
+	MDB_val key = {strlen(gallery), (void *)gallery}, value;
+	MDB_txn *txn;
+	int err = mdb_txn_begin(catalog->env, NULL, MDB_RDONLY, &txn);
+
+	owner[0] = '\0';
+	if (err)
+		return store_error(err);
+	err = mdb_get(txn, catalog->owners, &key, &value);
+	if (err)
+		err = err == MDB_NOTFOUND ? 0 : store_error(err);
+	else
+		err = owner_unpack(gallery, &value, owner);
 	mdb_txn_abort(txn);
 	return err;
 }

@@ -123,10 +123,13 @@ static void delete_publish(struct gallery *gallery)
 {
 	struct group *group = gallery->group;
 
+	changes_begin(&gallery->rows.changes);
 	for (uint32_t i = 0; i < group->count; i++) {
 		rows_drop_id(&gallery->rows, group->staged[i].row);
 		reclaim_add(gallery, group->staged[i].row);
+		changes_mark(&gallery->rows.changes, group->staged[i].row);
 	}
+	changes_end(&gallery->rows.changes);
 	gallery->templates -= group->count;
 }
 

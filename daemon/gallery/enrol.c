@@ -184,6 +184,8 @@ static int enrol_prepare(struct gallery *gallery, struct gallery_request *reques
 	uint64_t next = gallery->group->txn.state.next_id;
 	int err = 0;
 
+	if (request->limited && request->count > request->room)
+		return gallery_fail(request, -EDQUOT, "no room for more templates");
 	if (rows_room(&gallery->rows, request->count) ||
 	    subjects_room(&gallery->subjects, request->subject_count) ||
 	    group_room(gallery, request->count, true))
@@ -245,13 +247,16 @@ static void enrol_publish(struct gallery *gallery)
 	struct group *group = gallery->group;
 	uint32_t *born = (uint32_t *)gallery->rows.view.born;
 
+	changes_begin(&gallery->rows.changes);
 	for (uint32_t i = 0; i < group->count; i++) {
 		const struct staged *staged = &group->staged[i];
 
 		staged->request->ids[staged->index] = staged->id;
 		subjects_link(&gallery->subjects, &gallery->rows, staged->row);
 		__atomic_store_n(&born[staged->row], gallery->epoch, __ATOMIC_RELEASE);
+		changes_mark(&gallery->rows.changes, staged->row);
 	}
+	changes_end(&gallery->rows.changes);
 	gallery->templates += group->count;
 }
 

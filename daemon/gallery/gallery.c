@@ -63,6 +63,7 @@ static struct gallery *new_gallery(const char *name)
 	gallery->cpu = cpu_kernels_get(NULL);
 	gallery->dying.first = gallery->wiped.first = gallery->resting.first = ROWS_NONE;
 	gallery->unacknowledged_last = &gallery->unacknowledged;
+	gallery->copied = UINT64_MAX;
 	pthread_mutex_init(&gallery->lock, NULL);
 	queue_init(&gallery->writes);
 	queue_init(&gallery->reads);
@@ -158,8 +159,12 @@ int gallery_snapshot(struct gallery *gallery, struct gallery_snapshot *snapshot)
 	if (err)
 		return err;
 	snapshot->rows = &gallery->rows.view;
-	return snapshots_hold(&gallery->snapshots, &snapshot->epoch, &snapshot->row_count,
-			      &snapshot->generation);
+	err = snapshots_hold(&gallery->snapshots, &snapshot->epoch, &snapshot->row_count,
+			     &snapshot->generation);
+	/* Epochs do not begin again while a snapshot is held. */
+	if (!err)
+		snapshot->era = __atomic_load_n(&gallery->snapshots.era, __ATOMIC_RELAXED);
+	return err;
 }
 
 void gallery_release(struct gallery *gallery, struct gallery_snapshot *snapshot)

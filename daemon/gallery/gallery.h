@@ -98,6 +98,7 @@ void gallery_status(const struct gallery *gallery, struct gallery_status *status
 struct gallery_snapshot {
 	const struct search_rows *rows;
 	uint32_t epoch;
+	uint32_t era;	     /* epochs of different eras do not compare */
 	uint64_t row_count;  /* high-water mark */
 	uint64_t generation; /* private */
 };
@@ -168,6 +169,9 @@ struct gallery_request {
 	bool has_key;
 	uint8_t key[GALLERY_KEY_BYTES]; /* enrol and deletes: a replay gives the first answer */
 	bool dry_run;			/* deletes: count only */
+	/* enrol: no more templates than this may be added (-EDQUOT); a replay adds none */
+	bool limited;
+	uint64_t room;
 
 	/* delete subject, subject */
 	char subject[GALLERY_SUBJECT_MAX + 1];
@@ -185,7 +189,7 @@ struct gallery_request {
 	double *scores;
 
 	/* results */
-	int error; /* -EINVAL, -EEXIST (duplicate id), -ENOENT, -EROFS, -ENOSPC, -EIO, -ENOMEM, -EAGAIN */
+	int error; /* -EINVAL, -EDQUOT, -EEXIST (duplicate id), -ENOENT, -EROFS, -ENOSPC, -EIO, -ENOMEM, -EAGAIN */
 	char text[GALLERY_TEXT];
 	uint64_t templates, subjects_out, epoch;
 	bool replayed, more;
@@ -196,13 +200,37 @@ struct gallery_request {
 	size_t vector_bytes;
 
 	struct gallery_request *next; /* the gallery's own */
+	uint64_t wiped;
 };
 
 int gallery_submit(struct gallery *gallery,
 		   struct gallery_request *request); /* -EAGAIN: queue full */
 void gallery_request_clear(struct gallery_request *request);
 
-/* ---- spaces: thresholds by false-match rate, durable (ROOT/catalog) ------------------------------ */
+/* ---- copies of the rows on devices ----------------------------------------------------------------
+ * A copy takes over all tiles that changed since its last moment; then it serves every snapshot whose
+ * epoch is at most the new moment's, of the same era. changes.h says why. A delete is not answered
+ * before all copies are past the wiping of its rows: gallery_copied() tells how far the slowest is.
+ */
+struct gallery_moment {
+	const struct search_rows *rows;
+	uint64_t stamp;
+	uint32_t epoch, era;
+	uint64_t tiles;
+};
+
+/* While followed, config.changed is called after each commit and each wiping too. The gallery is
+ * usable. Off: no copy is left. */
+void gallery_follow(struct gallery *gallery, bool on);
+void gallery_moment(struct gallery *gallery, struct gallery_moment *moment);
+/* The first run of tiles in [*begin, end) that changed after the stamp, at most `most`; stamp 0: all
+ * count as changed. False: there is none. */
+bool gallery_changed_tiles(const struct gallery *gallery, uint64_t since, uint64_t end,
+			   uint64_t most, uint64_t *begin, uint64_t *tiles);
+/* Every copy has what changed up to this stamp; UINT64_MAX: there are none. */
+void gallery_copied(struct gallery *gallery, uint64_t stamp);
+
+/* ---- ROOT/catalog: thresholds of spaces by false-match rate, and who made a gallery; durable ----- */
 struct gallery_threshold {
 	double fmr;
 	float score;
@@ -218,5 +246,10 @@ int gallery_catalog_set(struct gallery_catalog *catalog, const uint8_t digest[32
 /* Number written to thresholds (<= max), 0 if the space has none. */
 int gallery_catalog_get(struct gallery_catalog *catalog, const uint8_t digest[32],
 			struct gallery_threshold *thresholds, uint32_t max);
+/* The tenant that made a gallery. "" takes the entry away; without one the owner is "". Synced. */
+int gallery_catalog_set_owner(struct gallery_catalog *catalog, const char *gallery,
+			      const char *owner);
+int gallery_catalog_owner(struct gallery_catalog *catalog, const char *gallery,
+			  char owner[GALLERY_NAME_MAX + 1]);
 
 #endif

@@ -98,6 +98,10 @@ struct gallery {
 	bool broken; /* a write failed in a way only a restart can judge */
 	int64_t purge_retry;
 	bool reclaim_wanted; /* atomic: a release must wake the writer */
+
+	/* copies on devices, atomic */
+	bool followed, copies_wanted;
+	uint64_t copied; /* the stamp that all of them are past */
 };
 
 /* status.c: the state and its text; any thread. */
@@ -136,6 +140,10 @@ void reclaim_run(struct gallery *gallery);
 bool reclaim_pending(const struct gallery *gallery, uint32_t epoch); /* rows that died by then */
 /* Epochs in memory are 32 bits: near their end they begin again, in a moment without snapshots. */
 void epoch_rebase(struct gallery *gallery);
+
+/* follow.c, for the writer */
+void follow_tell(struct gallery *gallery);
+bool follow_wiped(struct gallery *gallery, struct gallery_request *request);
 
 /* paths: malloc'ed */
 char *gallery_path(const char *root, const char *name);

@@ -44,6 +44,9 @@ static void wipe(struct gallery *gallery, uint32_t row)
 	uint32_t subject = gallery->rows.view.subject[row];
 
 	rows_wipe(&gallery->rows, row);
+	changes_begin(&gallery->rows.changes);
+	changes_mark(&gallery->rows.changes, row);
+	changes_end(&gallery->rows.changes);
 	subjects_unlink(&gallery->subjects, &gallery->rows, row);
 	subjects_drop_empty(&gallery->subjects, subject);
 }
@@ -106,8 +109,10 @@ static bool rebased(struct gallery *gallery)
 	for (uint64_t r = 0; quiet && r < rows->high; r++)
 		if (born[r] != SEARCH_NEVER)
 			born[r] = 0;
-	if (quiet)
+	if (quiet) {
 		gallery->epoch = gallery->snapshots.epoch = 1;
+		gallery->snapshots.era++; /* copies of rows count for nothing any more */
+	}
 	pthread_mutex_unlock(&gallery->snapshots.lock);
 	return quiet;
 }

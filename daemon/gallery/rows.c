@@ -57,6 +57,8 @@ int rows_init(struct rows *rows, uint32_t dim, enum search_metric metric)
 	err = reserve_parts(rows);
 	if (!err)
 		err = index_init(&rows->ids);
+	if (!err)
+		err = changes_init(&rows->changes, ROWS_MAX);
 	if (err) {
 		rows_free(rows);
 		return err;
@@ -80,6 +82,7 @@ void rows_free(struct rows *rows)
 	for (int i = 0; i < ROWS_PARTS; i++)
 		reserve_free(&rows->part[i]);
 	index_free(&rows->ids);
+	changes_free(&rows->changes);
 	memset(rows, 0, sizeof(*rows));
 }
 
@@ -97,6 +100,8 @@ int rows_room(struct rows *rows, uint64_t more)
 		if (err)
 			return err;
 	}
+	if (changes_room(&rows->changes, want))
+		return -ENOMEM;
 	return index_room(&rows->ids, more, NULL);
 }
 

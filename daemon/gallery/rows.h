@@ -10,6 +10,7 @@
 #ifndef FACET_DAEMON_GALLERY_ROWS_H
 #define FACET_DAEMON_GALLERY_ROWS_H
 
+#include "daemon/gallery/changes.h"
 #include "daemon/gallery/index.h"
 #include "daemon/gallery/reserve.h"
 #include "kernels/ops.h"
@@ -27,6 +28,7 @@ struct rows {
 	uint32_t *older; /* the subject's next row, kept until the slot is free */
 	uint32_t *newer;
 	struct index ids;
+	struct changes changes; /* marked by who changes what is published */
 	uint8_t hash_key[16];
 	struct reserve part[ROWS_PARTS];
 };

@@ -21,6 +21,7 @@ struct snapshots {
 	pthread_mutex_t lock;
 	uint64_t generation;
 	uint32_t epoch;
+	uint32_t era; /* changes when epochs begin again */
 	uint64_t rows;
 	struct snapshot_held *held; /* a ring, oldest first; its first entry has holders */
 	uint32_t first, count, size;

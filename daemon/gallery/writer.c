@@ -206,6 +206,7 @@ static bool add(struct gallery *gallery, struct gallery_request *request)
 	request->error = 0;
 	request->text[0] = '\0';
 	request->replayed = false;
+	request->wiped = 0;
 	memset(answer, 0, sizeof(*answer));
 	if (ops->check(gallery, request) || (keyed && replay(gallery, request, answer)) ||
 	    refuse(gallery, request) || ops->prepare(gallery, request, answer) ||
@@ -324,6 +325,7 @@ static void group_done(struct gallery *gallery, const struct group_ops *ops)
 	ops->publish(gallery);
 	snapshots_publish(&gallery->snapshots, gallery->epoch, gallery->rows.high);
 	gallery_count(gallery);
+	follow_tell(gallery);
 	for (uint32_t i = 0; i < group->request_count; i++) {
 		if (ops == &delete_ops)
 			acknowledge_later(gallery, group->requests[i]);
@@ -401,7 +403,8 @@ static void acknowledge(struct gallery *gallery, bool all)
 {
 	struct gallery_request *request = gallery->unacknowledged;
 
-	while (request && (all || !reclaim_pending(gallery, memory_epoch(gallery, request)))) {
+	while (request && (all || (!reclaim_pending(gallery, memory_epoch(gallery, request)) &&
+				   follow_wiped(gallery, request)))) {
 		gallery->unacknowledged = request->next;
 		if (!gallery->unacknowledged)
 			gallery->unacknowledged_last = &gallery->unacknowledged;

@@ -23,12 +23,15 @@ static int bulk_settle(struct job *job, int fd, const struct wire_mapping *mappi
 	void *copy;
 
 	*data = mapping->data;
-	if (fd_write_sealed(fd))
+	if (fd_write_sealed(fd)) {
+		job->who->metrics.bytes[BYTES_IN_MAPPED] += mapping->bytes;
 		return job_charge(job, mapping->length);
+	}
 	copy = job_need(job, mapping->bytes);
 	if (!copy)
 		return -1;
 	memcpy(copy, mapping->data, mapping->bytes);
+	job->who->metrics.bytes[BYTES_IN_COPIED] += mapping->bytes;
 	*data = copy;
 	return 0;
 }
@@ -73,6 +76,7 @@ int job_bulk(struct job *job, const Facet__Wire__Bulk *bulk, uint64_t bytes, uin
 	if (bulk->in_fd)
 		return bulk_map(job, bulk, align, what, data);
 	*data = bulk->data.data; /* the arena aligns to 16 */
+	job->who->metrics.bytes[BYTES_IN_FRAME] += bytes;
 	return 0;
 }
 
@@ -95,6 +99,7 @@ static int bulk_memfd(struct job *job, struct job_out *out, const void *data, ui
 	bulk->fd = out->count;
 	bulk->length = bytes;
 	out->fds[out->count++] = fd;
+	job->who->metrics.bytes[BYTES_OUT_MEMFD] += bytes;
 	return 0;
 }
 
@@ -124,6 +129,7 @@ int job_put(struct job *job, struct job_out *out, const void *data, uint64_t byt
 	b->data.data = (uint8_t *)data;
 	b->data.len = bytes;
 	b->length = bytes;
+	job->who->metrics.bytes[BYTES_OUT_FRAME] += bytes;
 	return 0;
 }
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/job/placement.h"
 #include "daemon/job/service.h"
 
 #define SEARCH_NS_GUESS 1000000u /* a query, before any was measured */
@@ -61,6 +62,24 @@ void gallery_entry_remove(struct gallery_entry *entry)
 		p = &(*p)->next;
 	*p = entry->next;
 	free(entry);
+}
+
+uint64_t service_made(const struct service *service, const char *tenant, uint64_t *templates)
+{
+	uint64_t count = 0;
+
+	*templates = 0;
+	for (const struct gallery_entry *e = service->galleries; e; e = e->next) {
+		struct gallery_status status = {0};
+
+		if (strcmp(e->owner, tenant))
+			continue;
+		count++;
+		if (e->gallery && !e->hidden)
+			gallery_status(e->gallery, &status);
+		*templates += status.templates + e->enrolling;
+	}
+	return count;
 }
 
 void job_hold_gallery(struct job *job, struct gallery_entry *entry)
@@ -155,6 +174,7 @@ static void galleries_changed_run(struct bell_entry *bell)
 		struct job *waiter = e->waiter;
 
 		next = e->next;
+		placement_follow(e);
 		if (e->hidden || !e->gallery || !waiter)
 			continue;
 		gallery_status(e->gallery, &status);
@@ -169,8 +189,13 @@ static void galleries_changed_run(struct bell_entry *bell)
 static void galleries_open(struct service *service, const char *name)
 {
 	struct gallery_entry *entry = gallery_entry_create(service, name);
-	int err = entry ? gallery_open(&service->galleries_config, name, &entry->gallery) : -ENOMEM;
+	int err = entry ? gallery_catalog_owner(service->catalog, name, entry->owner) : -ENOMEM;
 
+	if (err && entry) /* it serves all the same, and counts for nobody */
+		log_write(&service->log, LOG_LEVEL_WARNING, "gallery", "name=%s text=\"owner: %s\"",
+			  name, strerror(-err));
+	if (entry)
+		err = gallery_open(&service->galleries_config, name, &entry->gallery);
 	if (!err)
 		return;
 	log_write(&service->log, LOG_LEVEL_ERROR, "gallery", "name=%s state=failed text=\"%s\"",

@@ -38,6 +38,24 @@ static int enrol_ids(struct job *job, const Facet__Wire__Bulk *bulk, uint32_t co
 	return 0;
 }
 
+/* What the tenant that made the gallery has left of its templates. Those of requests under way
+ * count as if they were there; a replay, which adds none, is told by the gallery. */
+static void enrol_room(struct job *job)
+{
+	struct gallery_entry *entry = job->gallery;
+	const struct tenant *owner = tenants_named(job->service->tenants, entry->owner);
+	uint64_t templates;
+
+	if (owner && owner->template_quota) {
+		service_made(job->service, owner->name, &templates);
+		job->gr.limited = true;
+		job->gr.room =
+			owner->template_quota > templates ? owner->template_quota - templates : 0;
+	}
+	job->enrolling = job->gr.count;
+	entry->enrolling += job->enrolling;
+}
+
 static void enrol_probed(struct job *job)
 {
 	const Facet__Wire__Enrol *e = job->body;
@@ -60,6 +78,7 @@ static void enrol_probed(struct job *job)
 	job->gr.has_key = e->key.len > 0;
 	if (job->gr.has_key)
 		memcpy(job->gr.key, e->key.data, sizeof(job->gr.key));
+	enrol_room(job);
 	job_gallery(job, enrolled);
 }
 

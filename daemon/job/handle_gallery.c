@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "daemon/job/placement.h"
 #include "daemon/job/service.h"
 #include "daemon/net/rights.h"
 
@@ -18,10 +19,17 @@ static void gallery_create_work(struct job *job)
 {
 	struct gallery_making *making = job->user;
 	struct gallery_config *config = &job->service->galleries_config;
+	struct gallery_catalog *catalog = job->service->catalog;
+	const char *name = making->entry->name;
 
-	job->error = gallery_create(config, making->entry->name, &making->spec, job->text);
+	/* First whose it is: an entry without its gallery does no harm. */
+	job->error = gallery_catalog_set_owner(catalog, name, making->entry->owner);
 	if (!job->error)
-		job->error = gallery_open(config, making->entry->name, &making->entry->gallery);
+		job->error = gallery_create(config, name, &making->spec, job->text);
+	if (!job->error)
+		job->error = gallery_open(config, name, &making->entry->gallery);
+	if (job->error)
+		gallery_catalog_set_owner(catalog, name, "");
 }
 
 static void gallery_created(struct job *job)
@@ -125,6 +133,9 @@ static int space_of_vectors(struct job *job, const Facet__Wire__Space *message,
 
 static int gallery_create_allowed(struct job *job, const char *name)
 {
+	const struct tenant *tenant = job->tenant;
+	uint64_t templates;
+
 	if (!service_name_ok(name))
 		return job_fail(job, FACET__WIRE__CODE__INVALID_ARGUMENT,
 				"not a name for a gallery; use 1 to %d of a-z 0-9 . _ -",
@@ -137,6 +148,9 @@ static int gallery_create_allowed(struct job *job, const char *name)
 		return job_fail(
 			job, FACET__WIRE__CODE__ALREADY_EXISTS,
 			"a gallery of this name exists; delete it first or choose another name");
+	if (tenant->gallery_quota &&
+	    service_made(job->service, tenant->name, &templates) >= tenant->gallery_quota)
+		return job_over_quota(job, QUOTA_GALLERIES, JOB_MADE_RETRY_MS);
 	return 0;
 }
 
@@ -160,6 +174,7 @@ void handle_gallery_create(struct job *job)
 		job_fail_errno(job, -ENOMEM, NULL);
 		return;
 	}
+	snprintf(making->entry->owner, sizeof(making->entry->owner), "%s", job->tenant->name);
 	making->entry->hidden = true;
 	making->entry->making = &making->spec;
 	job->user = making;
@@ -220,6 +235,8 @@ static void gallery_delete_work(struct job *job)
 	gallery_close(entry->gallery);
 	entry->gallery = NULL;
 	job->error = gallery_remove(&job->service->galleries_config, entry->name);
+	if (!job->error)
+		gallery_catalog_set_owner(job->service->catalog, entry->name, "");
 }
 
 static void gallery_deleted(struct job *job)
@@ -263,6 +280,7 @@ void handle_gallery_delete(struct job *job)
 	}
 	job->user = status;
 	entry->hidden = true;
+	placement_drop(entry);
 	job->stage = JOB_AWAY;
 	if (entry->refs == 1) {
 		gallery_delete_alone(job);

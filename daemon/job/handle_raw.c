@@ -39,6 +39,23 @@ static void raw_begin(struct pass *pass)
 	pass->end = raw->rows;
 }
 
+/* Operands and weights are where raw_prepare() has put them: on the CPU. */
+static enum hold_state raw_holds(const struct sched_target *target, const struct pass *pass,
+				 uint32_t device, uint32_t units, struct pass_hold *hold)
+{
+	const struct raw_job *raw;
+
+	(void)target;
+	(void)units;
+	if (device != FLEET_CPU)
+		return HOLD_NO;
+	if (pass && pass->count) {
+		raw = unit_job(pass->unit[0].job)->user;
+		hold->ps = raw->macs * 1000 / raw->rows / RAW_MACS_A_NS + 1;
+	}
+	return HOLD_NOW;
+}
+
 /* The part of an operand that rows [begin, begin + n) of `rows` cover. */
 static struct device_span raw_span(struct device_buffer *buffer, uint64_t bytes, uint64_t rows,
 				   uint64_t begin, uint64_t n)
@@ -48,36 +65,30 @@ static struct device_span raw_span(struct device_buffer *buffer, uint64_t bytes,
 	return (struct device_span){buffer, bytes / rows * begin, bytes / rows * n};
 }
 
-static bool raw_slice(struct pass *pass, struct slice *slice)
+static int raw_slice(struct pass *pass, struct slice *slice)
 {
 	struct job *job = unit_job(pass->unit[0].job);
 	const struct raw_job *raw = job->user;
-	uint64_t row_ns = raw->macs / raw->rows / RAW_MACS_A_NS + 1;
-	uint64_t n = job->service->config->slice_us * 1000 / row_ns + 1;
-	uint64_t left = pass->end - pass->position;
+	uint64_t begin = slice->begin, n = slice->end - slice->begin;
 	struct device_command *c = &slice->command;
 
-	if (!left)
-		return false;
-	n = n < left ? n : left;
 	*c = raw->command;
 	if (raw->conv)
 		c->conv2d.n = (uint32_t)n;
 	else
 		c->gemm.m = (uint32_t)n;
 	c->weights = raw->weights;
-	c->in[0] = raw_span(raw->in, raw->x_bytes, raw->rows, pass->position, n);
-	c->in[1] = raw_span(raw->extra, raw->r_bytes, raw->rows, pass->position, n);
-	c->out = raw_span(raw->out, raw->y_bytes, raw->rows, pass->position, n);
+	c->in[0] = raw_span(raw->in, raw->x_bytes, raw->rows, begin, n);
+	c->in[1] = raw_span(raw->extra, raw->r_bytes, raw->rows, begin, n);
+	c->out = raw_span(raw->out, raw->y_bytes, raw->rows, begin, n);
 	slice->batch.commands = c;
 	slice->batch.count = 1;
-	pass->position += n;
-	pass->exhausted = pass->position == pass->end;
 	job->service->metrics.slices++;
-	return true;
+	return 0;
 }
 
-const struct pass_kind pass_raw = {.name = "raw", .begin = raw_begin, .slice = raw_slice};
+const struct pass_kind pass_raw = {
+	.name = "raw", .begin = raw_begin, .holds = raw_holds, .slice = raw_slice};
 
 /* ---- before and after ---------------------------------------------------------------------------- */
 static void raw_free(struct job *job, struct raw_job *raw)

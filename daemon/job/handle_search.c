@@ -246,6 +246,7 @@ static int search_queries(struct job *job)
 		return -1;
 	for (uint32_t i = 0; i < job->probe.count; i++) {
 		s->queries[i].list = NULL;
+		s->queries[i].begun = false;
 		s->queries[i].hits = NULL;
 		s->queries[i].scores = NULL;
 		s->queries[i].hit_count = 0;
@@ -330,6 +331,8 @@ int search_snapshot(struct job *job)
 	if (err)
 		return job_fail_errno(job, err, NULL);
 	s->held = true;
+	job->gallery->newest_epoch = s->snapshot.epoch;
+	job->gallery->newest_era = s->snapshot.era;
 	return 0;
 }
 

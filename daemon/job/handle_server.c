@@ -9,26 +9,17 @@
 
 static int info_devices(struct job *job, Facet__Wire__InfoReply *info)
 {
-	struct service *service = job->service;
-	Facet__Wire__DeviceInfo *device = job_need(job, sizeof(*device));
-	struct device_stats stats = {0};
+	struct fleet *fleet = &job->service->fleet;
 
-	if (!device)
-		return -1;
-	info->devices = job_need(job, sizeof(*info->devices));
+	info->devices = job_need(job, fleet->count * sizeof(*info->devices));
 	if (!info->devices)
 		return -1;
-	facet__wire__device_info__init(device);
-	service->device->ops->stats(service->device, &stats);
-	device->name = service->caps.name;
-	device->kind = (char *)service->device->ops->kind;
-	device->health = (char *)"ok";
-	device->detail = service->caps.detail;
-	device->jobs = stats.batches;
-	device->busy_ns = stats.busy_ns;
-	device->queued = stats.queued;
-	info->devices[0] = device;
-	info->n_devices = 1;
+	for (uint32_t i = 0; i < fleet->count; i++) {
+		info->devices[i] = reply_device(job, &fleet->device[i]);
+		if (!info->devices[i])
+			return job_fail_errno(job, -ENOMEM, NULL);
+		info->n_devices++;
+	}
 	return 0;
 }
 

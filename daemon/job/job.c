@@ -110,13 +110,14 @@ static void job_log(struct job *job, Facet__Wire__Code code, uint64_t total_ns, 
 
 static void job_count(struct job *job, Facet__Wire__Code code, uint64_t total_ns)
 {
-	struct metrics *metrics = &job->service->metrics;
+	struct metrics_tenant *metrics = &job->who->metrics;
 	uint32_t op = job->request->body_case;
 
 	metrics_request(metrics, op, code);
 	metrics_latency(metrics, op, STAGE_TOTAL, total_ns);
 	if (job->device_ns) {
 		metrics_latency(metrics, op, STAGE_QUEUE, job->queue_ns);
+		metrics_latency(metrics, op, STAGE_WAIT, job->wait_ns);
 		metrics_latency(metrics, op, STAGE_DEVICE, job->device_ns);
 	}
 }
@@ -131,8 +132,10 @@ static void job_end(struct job *job)
 	search_clear(job);
 	if (job->conn)
 		conn_detach(job->conn, job);
-	if (job->gallery)
+	if (job->gallery) {
+		job->gallery->enrolling -= job->enrolling;
 		gallery_entry_release(job->gallery);
+	}
 	if (job->model)
 		model_entry_release(job->model);
 	if (job->tenant) {
@@ -144,6 +147,7 @@ static void job_end(struct job *job)
 	job->model = NULL;
 	job->tenant = NULL;
 	job->charged = 0;
+	job->enrolling = 0;
 	service->jobs--;
 	job_drop(job);
 }
@@ -170,18 +174,33 @@ static void job_too_large(struct job *job)
 	conn_send(job->conn, &frame, NULL, 0);
 }
 
+/* Of those whose work is in the answer, with commas between. */
+static char *job_devices(const struct job *job, char names[FLEET_MAX * (FLEET_NAME + 1)])
+{
+	const struct fleet *fleet = &job->service->fleet;
+	size_t n = 0;
+
+	for (uint32_t i = 0; i < fleet->count; i++)
+		if (job->devices >> i & 1)
+			n += (size_t)sprintf(names + n, "%s%s", n ? "," : "",
+					     fleet->device[i].name);
+	return names;
+}
+
 void job_reply(struct job *job, const Facet__Wire__Reply *reply, const int *fds, uint32_t count)
 {
 	Facet__Wire__ServerFrame frame = FACET__WIRE__SERVER_FRAME__INIT;
 	Facet__Wire__Reply full = *reply;
 	Facet__Wire__Timing timing = FACET__WIRE__TIMING__INIT;
+	char names[FLEET_MAX * (FLEET_NAME + 1)];
 	Facet__Wire__Code code = reply->error ? reply->error->code : FACET__WIRE__CODE__OK;
 
 	timing.queue_ns = job->queue_ns;
+	timing.wait_ns = job->wait_ns;
 	timing.device_ns = job->device_ns;
 	timing.total_ns = service_now() - job->arrived_ns;
-	if (job->device_ns)
-		timing.device = job->service->caps.name;
+	if (job->devices)
+		timing.device = job_devices(job, names);
 	full.id = job->request->id;
 	full.timing = &timing;
 	job_count(job, code, timing.total_ns);
@@ -233,6 +252,31 @@ int job_refuse(struct job *job, Facet__Wire__Code code, uint32_t retry_ms, const
 	return -1;
 }
 
+/* What to do about it, by the bound. */
+static const char *const quota_remedies[QUOTAS] = {
+	[QUOTA_IN_FLIGHT] = "come back later",
+	[QUOTA_RATE] = "come back later",
+	[QUOTA_MAPPED] = "send less at once",
+	[QUOTA_QUEUE] = "come back later",
+	[QUOTA_GALLERIES] = "delete one, or ask the operator",
+	[QUOTA_TEMPLATES] = "delete some, or ask the operator",
+	[QUOTA_COMMON] = "come back later",
+};
+
+static int quota_refuse(struct job *job, const char *tenant, enum metrics_quota quota,
+			uint32_t retry_ms)
+{
+	job->who->metrics.refused[quota]++;
+	return job_refuse(job, FACET__WIRE__CODE__OVERLOADED, retry_ms,
+			  "the quota of tenant %s is reached (%s); %s", tenant,
+			  metrics_quota_name(quota), quota_remedies[quota]);
+}
+
+int job_over_quota(struct job *job, enum metrics_quota quota, uint32_t retry_ms)
+{
+	return quota_refuse(job, job->who->name, quota, retry_ms);
+}
+
 static const struct {
 	int error;
 	Facet__Wire__Code code;
@@ -249,10 +293,13 @@ static const struct {
 	{-ENOSPC, FACET__WIRE__CODE__FAILED_PRECONDITION, false,
 	 "the disk is full; free some space"},
 	{-EAGAIN, FACET__WIRE__CODE__OVERLOADED, true, "a queue is full; come back later"},
+	{-EDQUOT, FACET__WIRE__CODE__OVERLOADED, true, "a quota is reached; come back later"},
 	{-ENOMEM, FACET__WIRE__CODE__OVERLOADED, true, "out of memory; come back later"},
 	{-ETIMEDOUT, FACET__WIRE__CODE__DEADLINE_EXCEEDED, false, "its deadline has passed"},
 	{-ECANCELED, FACET__WIRE__CODE__CANCELLED, false, "cancelled by the client"},
 	{-EUCLEAN, FACET__WIRE__CODE__DATA_LOSS, false, "stored data is damaged"},
+	{-EREMOTEIO, FACET__WIRE__CODE__UNAVAILABLE, true,
+	 "the devices that could do it failed or are away; try again"},
 	{-ENOTSUP, FACET__WIRE__CODE__UNIMPLEMENTED, false, "the device cannot do this"},
 };
 
@@ -324,13 +371,40 @@ static int job_admit_server(struct job *job)
 	return job->op->right ? job_need_right(job, job->op->right) : 0;
 }
 
+/* The class it runs in: its own wish within what the tenant may ask for. */
+static int job_class(struct job *job)
+{
+	static const enum config_class wishes[] = {
+		[FACET__WIRE__CLASS__BATCH] = CONFIG_BATCH,
+		[FACET__WIRE__CLASS__INTERACTIVE] = CONFIG_INTERACTIVE,
+	};
+	const struct tenant *tenant = job->tenant;
+	uint32_t wish = (uint32_t)job->request->class_;
+	enum config_class class = tenant->class;
+
+	if (wish >= sizeof(wishes) / sizeof(wishes[0]))
+		return job_fail(job, FACET__WIRE__CODE__INVALID_ARGUMENT,
+				"class %u; use CLASS_DEFAULT, BATCH or INTERACTIVE", wish);
+	if (wish != FACET__WIRE__CLASS__CLASS_DEFAULT)
+		class = wishes[wish];
+	if (!(tenant->classes & 1u << class))
+		return job_fail(
+			job, FACET__WIRE__CODE__PERMISSION_DENIED,
+			"tenant %s may not ask for the class %s; leave the class out, or ask "
+			"the operator",
+			tenant->name, class == CONFIG_BATCH ? "batch" : "interactive");
+	job->class = class == CONFIG_BATCH ? SCHED_BATCH : SCHED_INTERACTIVE;
+	return 0;
+}
+
 static int job_enter(struct job *job)
 {
 	struct service *service = job->service;
 	struct tenant *tenant = job->tenant;
+	enum metrics_quota quota;
 	uint32_t retry_ms = 0;
-	int err;
 
+	job->who = tenant;
 	job->tenant = NULL;
 	if (!job->op)
 		return job_fail(job, FACET__WIRE__CODE__UNIMPLEMENTED,
@@ -340,13 +414,11 @@ static int job_enter(struct job *job)
 				  "the daemon is draining; come back after its restart");
 	if (job_lapsed(job))
 		return -1;
-	err = tenant_enter(tenant, job->arrived_ns, &retry_ms);
-	if (err)
-		return job_refuse(
-			job, FACET__WIRE__CODE__OVERLOADED, retry_ms,
-			"the quota of tenant %s is reached (%s); come back later", tenant->name,
-			tenant->in_flight >= tenant->in_flight_max ? "in_flight" : "rate");
+	if (tenant_enter(tenant, job->arrived_ns, &retry_ms, &quota))
+		return job_over_quota(job, quota, retry_ms);
 	job->tenant = tenant;
+	if (job_class(job))
+		return -1;
 	return job->op->gallery_at >= 0 ? job_admit_gallery(job) : job_admit_server(job);
 }
 
@@ -354,7 +426,8 @@ void job_admit(struct job *job)
 {
 	job->op = op_find(job->request->body_case);
 	job->body = job->request->echo; /* all bodies share this place */
-	job->queue_ns = job->device_ns = 0;
+	job->queue_ns = job->wait_ns = job->device_ns = 0;
+	job->devices = 0;
 	job->stage = JOB_IDLE;
 	job->cancelled = 0;
 	job->error = 0;
@@ -391,9 +464,14 @@ static void job_ran(struct sched_job *sched, int error)
 	struct job *job = job_of_sched(sched);
 
 	job->stage = JOB_IDLE;
-	if (sched->started_ns)
+	if (sched->started_ns) {
+		uint64_t since_ns = service_now() - sched->started_ns;
+
 		job->queue_ns += sched->started_ns - sched->queued_ns;
+		job->wait_ns += since_ns > sched->device_ns ? since_ns - sched->device_ns : 0;
+	}
 	job->device_ns += sched->device_ns;
+	job->devices |= sched->devices;
 	if (error)
 		job_fail_errno(job, error, NULL);
 	else
@@ -407,10 +485,13 @@ void job_schedule(struct job *job, struct sched_target *target, uint32_t units, 
 
 	if (job_lapsed(job))
 		return;
+	if (tenant_queue(job->tenant)) {
+		job_over_quota(job, QUOTA_QUEUE, retry_ms);
+		return;
+	}
 	job->step = step;
 	job->sched.tenant = job->tenant;
-	job->sched.class =
-		job->request->class_ == FACET__WIRE__CLASS__BATCH ? SCHED_BATCH : SCHED_INTERACTIVE;
+	job->sched.class = job->class;
 	job->sched.target = target;
 	job->sched.units = units;
 	job->sched.deadline_ns = job->request->deadline_ns;
@@ -420,10 +501,11 @@ void job_schedule(struct job *job, struct sched_target *target, uint32_t units, 
 	if (!err)
 		return;
 	job->stage = JOB_IDLE;
-	if (err == -EAGAIN)
+	if (err == -EAGAIN) {
+		job->who->metrics.refused[QUOTA_COMMON]++;
 		job_refuse(job, FACET__WIRE__CODE__OVERLOADED, retry_ms,
 			   "the queue is full; come back later");
-	else
+	} else
 		job_fail_errno(job, err, NULL);
 }
 
@@ -462,7 +544,9 @@ static void job_gallery_back(struct bell_entry *entry)
 	struct job *job = (struct job *)((char *)entry - offsetof(struct job, entry));
 
 	job->stage = JOB_IDLE;
-	if (job->gr.error)
+	if (job->gr.error == -EDQUOT)
+		quota_refuse(job, job->gallery->owner, QUOTA_TEMPLATES, JOB_MADE_RETRY_MS);
+	else if (job->gr.error)
 		job_fail_errno(job, job->gr.error, job->gr.text);
 	else
 		job->step(job);
@@ -519,11 +603,7 @@ int job_charge(struct job *job, uint64_t bytes)
 		job->charged += bytes;
 		return 0;
 	}
-	return job_refuse(job, FACET__WIRE__CODE__OVERLOADED, 100,
-			  "%" PRIu64
-			  " bytes are over the mapped_bytes quota of tenant %s; send less "
-			  "at once",
-			  bytes, job->tenant->name);
+	return job_over_quota(job, QUOTA_MAPPED, 100);
 }
 
 void *job_alloc(struct job *job, uint64_t bytes)
@@ -554,10 +634,12 @@ void *job_need(struct job *job, uint64_t bytes)
 {
 	void *memory = job_alloc(job, bytes);
 
-	if (!memory)
-		job_refuse(job, FACET__WIRE__CODE__OVERLOADED, 100,
-			   "%" PRIu64 " bytes are not to be had (quota mapped_bytes of tenant %s); "
-			   "send less at once",
-			   bytes, job->tenant->name);
-	return memory;
+	if (memory)
+		return memory;
+	job->who->metrics.refused[QUOTA_MAPPED]++;
+	job_refuse(job, FACET__WIRE__CODE__OVERLOADED, 100,
+		   "%" PRIu64 " bytes are not to be had (quota mapped_bytes of tenant %s); "
+		   "send less at once",
+		   bytes, job->tenant->name);
+	return NULL;
 }

@@ -19,6 +19,7 @@
 #include "daemon/gallery/gallery.h"
 #include "daemon/job/errand.h"
 #include "daemon/job/sched.h"
+#include "daemon/net/metrics.h"
 #include "facet.pb-c.h"
 #include "proto/wire.h"
 
@@ -29,8 +30,9 @@ struct model_entry;
 struct op;
 struct service;
 
-#define JOB_MAPPINGS_MAX 8
-#define JOB_BULK_INLINE	 (64u << 10) /* larger results go by memfd */
+#define JOB_MAPPINGS_MAX  8
+#define JOB_BULK_INLINE	  (64u << 10) /* larger results go by memfd */
+#define JOB_MADE_RETRY_MS 1000	      /* a bound that only a deletion changes is reached */
 
 enum job_stage { JOB_IDLE, JOB_SCHEDULED, JOB_AWAY };
 
@@ -47,9 +49,10 @@ struct job_probe {
 struct job_query {
 	struct gallery_probe probe;
 	struct search_query query;
-	struct search_list *list;
-	struct search_hit *hits; /* after the search, best first */
-	double *scores;		 /* of a re-rank, else NULL */
+	struct search_list *list; /* of the slices that have succeeded */
+	bool begun;		  /* there was one */
+	struct search_hit *hits;  /* after the search, best first */
+	double *scores;		  /* of a re-rank, else NULL */
 	uint32_t hit_count;
 };
 
@@ -75,6 +78,7 @@ struct job {
 	struct service *service;
 	struct conn *conn;	 /* NULL: the client has gone */
 	struct job *next, *prev; /* of its connection */
+	struct tenant *who;	 /* whose it is */
 	struct tenant *tenant;	 /* whose quota it counts in; NULL before that */
 	struct wire_arena *arena;
 	size_t frame_bytes;
@@ -83,7 +87,8 @@ struct job {
 	const void *body; /* of the request */
 	int fds[WIRE_FDS_MAX];
 	uint32_t fd_count;
-	uint64_t arrived_ns, queue_ns, device_ns;
+	uint64_t arrived_ns, queue_ns, wait_ns, device_ns;
+	uint32_t devices; /* whose work is in the answer, a bit each */
 	enum job_stage stage;
 	int cancelled;		       /* -ECANCELED once the client asked for it or has gone */
 	job_step step;		       /* what comes after this stage */
@@ -92,6 +97,8 @@ struct job {
 	struct wire_mapping mapping[JOB_MAPPINGS_MAX];
 	uint32_t mapping_count;
 	uint64_t charged; /* bytes in the tenant's quota */
+	enum sched_class class;
+	uint32_t enrolling; /* templates that count in the gallery's enrolling */
 	struct job_block *blocks;
 	struct errand errand;
 	job_step work; /* of the errand */
@@ -131,6 +138,8 @@ void job_gallery(struct job *job, job_step step);
 void job_reply(struct job *job, const Facet__Wire__Reply *reply, const int *fds, uint32_t count);
 __attribute__((format(printf, 3, 4))) int job_fail(struct job *job, Facet__Wire__Code code,
 						   const char *format, ...);
+/* A bound of the tenant is reached: OVERLOADED, counted, with the bound's name. */
+int job_over_quota(struct job *job, enum metrics_quota quota, uint32_t retry_ms);
 /* As job_fail() with OVERLOADED or UNAVAILABLE and when to come back. */
 __attribute__((format(printf, 4, 5))) int job_refuse(struct job *job, Facet__Wire__Code code,
 						     uint32_t retry_ms, const char *format, ...);

@@ -39,6 +39,10 @@ static const struct op ops[METRICS_OPS] = {
 	[FACET__WIRE__REQUEST__BODY_EXPORT] = {"export", AT(Export), RIGHT_EXPORT, handle_export},
 	[FACET__WIRE__REQUEST__BODY_SPACE_THRESHOLDS] = {"space_thresholds", -1, 0,
 							 handle_space_thresholds},
+	[FACET__WIRE__REQUEST__BODY_DEVICE_LIST] = {"device_list", -1, RIGHT_ADMIN,
+						    handle_device_list},
+	[FACET__WIRE__REQUEST__BODY_DEVICE_CHANGE] = {"device_change", -1, RIGHT_ADMIN,
+						      handle_device_change},
 };
 
 const struct op *op_find(uint32_t body_case)

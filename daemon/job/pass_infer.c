@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One item through a model, cut into ranges of its commands. */
+/*
+ * One item through a model, cut into ranges of its commands.
+ *
+ * A plan is for one device, the CPU, so infer_holds() gives it all commands. Positions of an ordered
+ * pass may lie on several devices one after the other: a plan that does is told here by its ranges.
+ */
 #include <errno.h>
 #include <inttypes.h>
 #include <stddef.h>
@@ -52,7 +57,7 @@ static int run_fill(struct model_entry *entry, struct model_run *run, const stru
 static void infer_begin(struct pass *pass)
 {
 	struct model_entry *entry = target_model(pass->target);
-	struct model_run_entry *run = run_take(entry);
+	struct model_run_entry *run = pass->user ? pass->user : run_take(entry);
 	struct sched_job *sched = pass->unit[0].job;
 	uint32_t count;
 
@@ -65,27 +70,27 @@ static void infer_begin(struct pass *pass)
 	pass->end = count;
 }
 
-static bool infer_slice(struct pass *pass, struct slice *slice)
+static enum hold_state infer_holds(const struct sched_target *target, const struct pass *pass,
+				   uint32_t device, uint32_t units, struct pass_hold *hold)
+{
+	(void)units;
+	if (device != FLEET_CPU)
+		return HOLD_NO;
+	if (pass)
+		hold->ps = target->unit_ns * 1000 / (pass->end ? pass->end : 1) + 1;
+	return HOLD_NOW;
+}
+
+static int infer_slice(struct pass *pass, struct slice *slice)
 {
 	struct model_entry *entry = target_model(pass->target);
 	struct model_run_entry *run = pass->user;
-	uint64_t slice_ns = entry->service->config->slice_us * 1000;
-	uint64_t left = pass->end - pass->position;
-	uint64_t n = left;
 	uint32_t count;
 
-	if (!left)
-		return false;
-	if (pass->target->unit_ns > slice_ns)
-		n = pass->end * slice_ns / pass->target->unit_ns + 1;
-	if (n > left)
-		n = left;
-	slice->batch.commands = model_run_commands(run->run, &count) + pass->position;
-	slice->batch.count = (uint32_t)n;
-	pass->position += n;
-	pass->exhausted = pass->position == pass->end;
+	slice->batch.commands = model_run_commands(run->run, &count) + slice->begin;
+	slice->batch.count = (uint32_t)(slice->end - slice->begin);
 	entry->service->metrics.slices++;
-	return true;
+	return 0;
 }
 
 static void infer_end(struct pass *pass)
@@ -110,7 +115,13 @@ static void infer_end(struct pass *pass)
 }
 
 const struct pass_kind pass_infer = {
-	.name = "infer", .begin = infer_begin, .slice = infer_slice, .end = infer_end};
+	.name = "infer",
+	.ordered = true,
+	.begin = infer_begin,
+	.holds = infer_holds,
+	.slice = infer_slice,
+	.end = infer_end,
+};
 
 /* ---- from a request's tensors ------------------------------------------------------------------ */
 static void infer_ran(struct job *job)

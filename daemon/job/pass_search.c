@@ -1,11 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A pass over a gallery: the queries that waited for it, cut into ranges of tiles. Each query keeps
- * its own k, tags, limit and epoch. Lists are reused; a gallery measures what its tiles cost.
+ * its own k, tags, limit and epoch. A slice offers to lists of its own, which are merged into the
+ * queries' when it has succeeded: the order of hits is total, so the answer is the same bytes for any
+ * cut, device and order of ends. Lists are reused; a gallery measures what its tiles cost, device by
+ * device.
  */
 #include <assert.h>
+#include <errno.h>
+#include <math.h>
 #include <stddef.h>
 
+#include "daemon/job/placement.h"
 #include "daemon/job/service.h"
 
 #define TILE_PS_GUESS 20000u /* a tile of 16 x 512 B and few queries, before any was measured */
@@ -62,25 +68,43 @@ static struct gallery_entry *target_gallery(const struct sched_target *target)
 	return (struct gallery_entry *)((char *)target - offsetof(struct gallery_entry, target));
 }
 
-/* Rows are one array for all of the pass; the gallery may have moved them between two snapshots. */
+/* Rows are one array for all of the pass, and their epochs compare. */
 static bool search_fits(const struct pass *pass, const struct sched_job *sched)
 {
-	return unit_job(pass->unit[0].job)->search.snapshot.rows ==
-	       unit_job(sched)->search.snapshot.rows;
+	const struct gallery_snapshot *a = &unit_job(pass->unit[0].job)->search.snapshot;
+	const struct gallery_snapshot *b = &unit_job(sched)->search.snapshot;
+
+	return a->rows == b->rows && a->era == b->era;
 }
 
 static void search_begin(struct pass *pass)
 {
-	struct service *service = target_gallery(pass->target)->service;
+	struct gallery_entry *entry = target_gallery(pass->target);
 
-	metrics_batch(&service->metrics, pass->count);
+	metrics_batch(&entry->service->metrics, pass->count);
+	pass->end = 0;
+	pass->epoch = 0;
 	for (uint32_t i = 0; i < pass->count; i++) {
 		const struct gallery_snapshot *s = &unit_job(pass->unit[i].job)->search.snapshot;
 		uint64_t tiles = (s->row_count + SEARCH_TILE_ROWS - 1) / SEARCH_TILE_ROWS;
 
 		if (tiles > pass->end)
 			pass->end = tiles;
+		if (s->epoch > pass->epoch)
+			pass->epoch = s->epoch;
 	}
+	entry->tiles = pass->end;
+	pass->mode = entry->modes.mode;
+	pass->window = modes_begin(&entry->modes, service_now());
+}
+
+static void search_end(struct pass *pass)
+{
+	struct gallery_entry *entry = target_gallery(pass->target);
+
+	/* A tile costs a read, and something for each query. */
+	modes_end(&entry->modes, pass->window, (double)pass->end * (4 + pass->count),
+		  service_now());
 }
 
 static uint32_t count_class(uint32_t count)
@@ -88,67 +112,183 @@ static uint32_t count_class(uint32_t count)
 	return count <= 1 ? 0 : 32 - (uint32_t)__builtin_clz(count - 1);
 }
 
-/* Tiles that take about the configured slice. */
-static uint64_t search_extent(const struct pass *pass, const struct slice *slice)
+/* What a tile costs on the device for so many queries; before it was measured, as on the CPU. */
+static uint64_t tile_ps(const struct gallery_entry *entry, uint32_t device, uint32_t units)
 {
-	struct gallery_entry *entry = target_gallery(pass->target);
-	uint64_t ps = entry->tile_ps[count_class(slice->count)];
-	uint64_t tiles = entry->service->config->slice_us * 1000000u /
-			 (ps ? ps : TILE_PS_GUESS * slice->count);
-	uint64_t left = pass->end - pass->position;
+	uint32_t class = count_class(units);
+	uint64_t ps = entry->tile_ps[device][class];
 
-	if (tiles < 1)
-		tiles = 1;
-	/* Even slices: no short rest at the end. */
-	return left <= tiles ? left : left / ((left + tiles - 1) / tiles) + 1;
+	if (!ps)
+		ps = entry->tile_ps[FLEET_CPU][class];
+	return ps ? ps : (uint64_t)TILE_PS_GUESS * units;
 }
 
-static bool search_slice(struct pass *pass, struct slice *slice)
+static uint32_t pass_era(const struct gallery_entry *entry, const struct pass *pass)
 {
-	struct device_search *search = &slice->command.search;
+	return pass ? unit_job(pass->unit[0].job)->search.snapshot.era : entry->newest_era;
+}
 
-	if (pass->position >= pass->end)
+/* The mode leaves the device out: a board on the CPU's processors, or the CPU while one has it all. */
+static bool spared(const struct gallery_entry *entry, const struct pass *pass, uint32_t device,
+		   uint64_t tiles)
+{
+	enum mode mode = pass ? (enum mode)pass->mode : entry->modes.mode;
+
+	if (mode == MODE_BOTH)
 		return false;
-	slice->extent = search_extent(pass, slice);
+	if (mode == MODE_CPU)
+		return device != FLEET_CPU && entry->service->fleet.device[device].caps.shares_cpu;
+	return device == FLEET_CPU &&
+	       placement_shares(entry, pass ? pass->epoch : entry->newest_epoch,
+				pass_era(entry, pass), tiles);
+}
+
+static enum hold_state search_holds(const struct sched_target *target, const struct pass *pass,
+				    uint32_t device, uint32_t units, struct pass_hold *hold)
+{
+	const struct gallery_entry *entry = target_gallery(target);
+	uint64_t end = pass ? pass->end : entry->tiles;
+
+	hold->end = end ? end : 1;
+	if (spared(entry, pass, device, hold->end))
+		return HOLD_NO;
+	if (!entry->service->fleet.device[device].caps.reads_host_memory) {
+		uint32_t epoch = pass ? pass->epoch : entry->newest_epoch;
+		uint32_t era = pass_era(entry, pass);
+
+		if (!placement_holds(entry, device, epoch, era, &hold->begin, &hold->end))
+			return HOLD_NO;
+	}
+	hold->ps = tile_ps(entry, device, units);
+	return HOLD_NOW;
+}
+
+/* ---- a slice --------------------------------------------------------------------------------- */
+static struct job_query *unit_query(const struct pass_unit *unit)
+{
+	return &unit_job(unit->job)->search.queries[unit->index];
+}
+
+static void slice_give_lists(struct service *service, struct slice *slice, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		list_give(service, slice->lists[i], slice->queries[i].k,
+			  slice->queries[i].by_subject);
+}
+
+/* Each query with a list of its own, and no limit lower than what its job's list already asks. */
+static int slice_take_lists(struct service *service, struct slice *slice)
+{
 	for (uint32_t i = 0; i < slice->count; i++) {
-		struct job *job = unit_job(slice->unit[i].job);
-		struct job_query *query = &job->search.queries[slice->unit[i].index];
+		const struct job_query *query = unit_query(&slice->unit[i]);
 
 		slice->queries[i] = query->query;
-		slice->lists[i] = query->list;
+		slice->queries[i].limit = fmaxf(query->query.limit, search_list_limit(query->list));
+		slice->lists[i] = list_take(service, query->query.k, query->query.by_subject);
+		if (!slice->lists[i]) {
+			slice_give_lists(service, slice, i);
+			return -ENOMEM;
+		}
+	}
+	return 0;
+}
+
+static bool on_board(const struct slice *slice)
+{
+	return !slice->device->caps.reads_host_memory;
+}
+
+static int search_slice(struct pass *pass, struct slice *slice)
+{
+	struct gallery_entry *entry = target_gallery(pass->target);
+	struct service *service = entry->service;
+	int err = slice_take_lists(service, slice);
+
+	if (err) {
+		slice->lists[0] = NULL;
+		return err;
 	}
 	slice->command.op = DEVICE_SEARCH;
-	*search = (struct device_search){
+	slice->command.search = (struct device_search){
 		.rows = unit_job(slice->unit[0].job)->search.snapshot.rows,
-		.tile_begin = pass->position,
-		.tile_end = pass->position + slice->extent,
+		.resident = on_board(slice) ? placement_use(entry, slice->device->index) : NULL,
+		.tile_begin = slice->begin,
+		.tile_end = slice->end,
 		.queries = slice->queries,
 		.count = slice->count,
 		.lists = slice->lists,
 	};
-	pass->position += slice->extent;
-	pass->exhausted = pass->position == pass->end;
 	slice->batch.commands = &slice->command;
 	slice->batch.count = 1;
-	target_gallery(pass->target)->service->metrics.slices++;
-	return true;
+	slice->batch.trace = unit_job(slice->unit[0].job)->request->trace;
+	service->metrics.slices++;
+	return 0;
+}
+
+/* The first slice's list becomes the query's; nothing is copied where there is only one. */
+static void slice_merge(struct slice *slice)
+{
+	for (uint32_t i = 0; i < slice->count; i++) {
+		struct job_query *query = unit_query(&slice->unit[i]);
+		struct search_list *own = slice->lists[i];
+
+		if (query->begun) {
+			search_list_merge(query->list, own);
+			continue;
+		}
+		slice->lists[i] = query->list;
+		query->list = own;
+		query->begun = true;
+	}
+}
+
+/*
+ * A tile counts the same whoever searched it: the mean over the devices that did, so that what all
+ * queries are charged is what all devices worked, and no tenant pays for the device it happened to get.
+ */
+static void slice_measure(struct gallery_entry *entry, struct slice *slice)
+{
+	uint32_t class = count_class(slice->count);
+	uint64_t tiles = slice->end - slice->begin;
+	uint64_t measured = slice->batch.device_ns * 1000 / tiles + 1;
+	uint64_t *ps = &entry->tile_ps[slice->device->index][class];
+	uint64_t *mean = &entry->mean_ps[class];
+
+	*ps = *ps ? (*ps * 3 + measured) / 4 : measured;
+	entry->devices |= UINT32_C(1) << slice->device->index;
+	if (!(entry->devices & (entry->devices - 1))) {
+		*mean = *ps;
+		return;
+	}
+	*mean = *mean ? (*mean * 15 + measured) / 16 : measured;
+	slice->cost_ns = tiles * *mean / 1000;
 }
 
 static void search_slice_done(struct pass *pass, struct slice *slice)
 {
-	uint64_t *ps = &target_gallery(pass->target)->tile_ps[count_class(slice->count)];
-	uint64_t measured;
+	struct gallery_entry *entry = target_gallery(pass->target);
 
-	if (slice->batch.error || !slice->extent)
+	if (!slice->lists[0])
 		return;
-	measured = slice->batch.device_ns * 1000u / slice->extent + 1;
-	*ps = *ps ? (*ps * 3 + measured) / 4 : measured;
+	/* Whoever failed does not get it again: the CPU must be free to take it. */
+	if (slice->batch.error)
+		pass->mode = MODE_BOTH;
+	if (on_board(slice))
+		placement_done(entry, slice->device->index, slice->batch.error);
+	if (!slice->batch.error) {
+		slice_merge(slice);
+		slice_measure(entry, slice);
+	}
+	slice_give_lists(entry->service, slice, slice->count);
+	slice->lists[0] = NULL;
 }
 
 const struct pass_kind pass_search = {
 	.name = "search",
 	.fits = search_fits,
 	.begin = search_begin,
+	.holds = search_holds,
 	.slice = search_slice,
 	.slice_done = search_slice_done,
+	.end = search_end,
 };

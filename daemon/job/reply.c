@@ -102,6 +102,26 @@ Facet__Wire__GalleryInfo *reply_gallery(struct job *job, const struct gallery_en
 	return info->model && info->space ? info : NULL;
 }
 
+Facet__Wire__DeviceInfo *reply_device(struct job *job, const struct fleet_device *device)
+{
+	Facet__Wire__DeviceInfo *info = job_alloc(job, sizeof(*info));
+	struct device_stats stats = {0};
+
+	if (!info)
+		return NULL;
+	facet__wire__device_info__init(info);
+	if (device->device)
+		device->device->ops->stats(device->device, &stats);
+	info->name = (char *)device->name;
+	info->kind = (char *)device->kind;
+	info->health = (char *)fleet_state_name(device);
+	info->detail = (char *)(device->text[0] ? device->text : device->caps.detail);
+	info->jobs = stats.batches;
+	info->busy_ns = stats.busy_ns;
+	info->queued = stats.queued;
+	return info;
+}
+
 static bool reply_tensor(struct job *job, const struct model_tensor *tensor,
 			 Facet__Wire__TensorInfo **out)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "daemon/job/sched.h"
+#include "daemon/job/sched_internal.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -7,34 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Jobs of one tenant and class that wait for one target, oldest first. */
-struct sched_lane {
-	struct tenant *tenant;
-	enum sched_class class;
-	struct sched_target *target;
-	struct sched_job *head, *tail;
-	struct sched_lane *next;
-};
-
-struct sched {
-	struct sched_config config;
-	struct sched_target *targets; /* with jobs that wait */
-	struct sched_lane *free_lanes;
-	struct pass *passes; /* with slices to come, oldest last */
-	struct pass *free_passes;
-	struct slice *slices, *free_slices;
-	struct sched_job *ended; /* not yet told */
-	uint32_t waiting, running;
-	uint64_t vclock;
-	uint64_t deadline_min;	/* no waiting job has an earlier one; 0: none has one */
-	uint64_t delayed_until; /* a pass waits for more units until then; 0: none does */
-};
-
-#define SMOOTH 4 /* weight of the past in unit_ns */
-
 /* ---- virtual time ---------------------------------------------------------------------------- */
-/* The virtual time it was charged. */
-static uint64_t tenant_charge(struct tenant *tenant, uint64_t ns)
+uint64_t sched_charge(struct tenant *tenant, uint64_t ns)
 {
 	uint64_t charged = ns / tenant->weight;
 
@@ -43,7 +17,7 @@ static uint64_t tenant_charge(struct tenant *tenant, uint64_t ns)
 }
 
 /* Takes back what was charged, whatever the weight was then. */
-static void tenant_correct(struct tenant *tenant, uint64_t charged, uint64_t measured)
+void sched_correct(struct tenant *tenant, uint64_t charged, uint64_t measured)
 {
 	assert(tenant->vtime >= charged);
 	tenant->vtime -= charged;
@@ -112,7 +86,7 @@ static void target_unlist(struct sched *sched, struct sched_target *target)
 	target->listed = false;
 }
 
-static void job_unlink(struct sched *sched, struct sched_job *job)
+void sched_job_unlink(struct sched *sched, struct sched_job *job)
 {
 	struct sched_lane *lane = job->lane;
 	struct sched_target *target = job->target;
@@ -134,16 +108,14 @@ static void job_unlink(struct sched *sched, struct sched_job *job)
 		target_unlist(sched, target);
 }
 
-static void job_ended(struct sched *sched, struct sched_job *job)
+void sched_job_ended(struct sched *sched, struct sched_job *job)
 {
 	assert(!job->lane && !job->running);
 	job->next = sched->ended;
 	sched->ended = job;
 }
 
-/* Tells those who wait for the jobs that have ended. They may free the jobs' targets, so this comes
- * last, when no pass is being worked on. */
-static void sched_report(struct sched *sched)
+void sched_report(struct sched *sched)
 {
 	struct sched_job *job;
 
@@ -167,7 +139,7 @@ static uint32_t sched_retry_ms(const struct sched *sched)
 
 int sched_submit(struct sched *sched, struct sched_job *job, uint32_t *retry_ms)
 {
-	uint64_t now = sched->config.clock(sched->config.clock_user);
+	uint64_t now = sched_now(sched);
 	struct sched_lane *lane;
 
 	assert(job->units > 0);
@@ -183,6 +155,7 @@ int sched_submit(struct sched *sched, struct sched_job *job, uint32_t *retry_ms)
 	tenant_activate(sched, job->tenant);
 	job->queued_ns = now;
 	job->started_ns = job->device_ns = 0;
+	job->devices = 0;
 	job->taken = job->running = job->in_flight = 0;
 	job->drop = 0;
 	job->lane = lane;
@@ -201,19 +174,19 @@ int sched_submit(struct sched *sched, struct sched_job *job, uint32_t *retry_ms)
 	return 0;
 }
 
-static void job_drop(struct sched *sched, struct sched_job *job, int error)
+void sched_job_drop(struct sched *sched, struct sched_job *job, int error)
 {
 	if (!job->drop)
 		job->drop = error;
 	if (job->lane)
-		job_unlink(sched, job);
+		sched_job_unlink(sched, job);
 	if (!job->running)
-		job_ended(sched, job);
+		sched_job_ended(sched, job);
 }
 
 void sched_cancel(struct sched *sched, struct sched_job *job, int error)
 {
-	job_drop(sched, job, error);
+	sched_job_drop(sched, job, error);
 	sched_report(sched);
 }
 
@@ -240,7 +213,7 @@ static uint64_t sched_earliest(const struct sched *sched)
 
 void sched_expire(struct sched *sched)
 {
-	uint64_t now = sched->config.clock(sched->config.clock_user);
+	uint64_t now = sched_now(sched);
 	struct sched_target *target;
 	struct sched_job *job;
 
@@ -252,385 +225,27 @@ void sched_expire(struct sched *sched)
 		for (target = sched->targets; target && !job; target = target->next)
 			job = lane_expired(target, now);
 		if (job)
-			job_drop(sched, job, -ETIMEDOUT);
+			sched_job_drop(sched, job, -ETIMEDOUT);
 	} while (job);
 	sched->deadline_min = sched_earliest(sched);
 	sched_report(sched);
-}
-
-/* ---- passes ---------------------------------------------------------------------------------- */
-static void pass_list(struct sched *sched, struct pass *pass)
-{
-	pass->prev = NULL;
-	pass->next = sched->passes;
-	if (pass->next)
-		pass->next->prev = pass;
-	sched->passes = pass;
-}
-
-static void pass_unlist(struct sched *sched, struct pass *pass)
-{
-	if (pass->prev)
-		pass->prev->next = pass->next;
-	else
-		sched->passes = pass->next;
-	if (pass->next)
-		pass->next->prev = pass->prev;
-}
-
-/* The unit has left its pass: what it really cost, and the job's end if it was the last. */
-static void unit_leave(struct sched *sched, struct pass *pass, struct pass_unit unit)
-{
-	struct sched_job *job = unit.job;
-
-	tenant_correct(job->tenant, unit.charged, pass->share_ns);
-	job->running--;
-	if (!job->running && !job->lane)
-		job_ended(sched, job);
-}
-
-/* Units of dropped jobs leave as soon as no slice holds them. */
-static void pass_reap(struct sched *sched, struct pass *pass)
-{
-	uint64_t now = sched->config.clock(sched->config.clock_user);
-
-	for (uint32_t i = 0; i < pass->count;) {
-		struct pass_unit unit = pass->unit[i];
-		struct sched_job *job = unit.job;
-
-		if (!job->drop && job->deadline_ns && job->deadline_ns <= now)
-			job->drop = -ETIMEDOUT;
-		if (job->drop && job->lane)
-			job_unlink(sched, job);
-		if (!job->drop || job->in_flight) {
-			i++;
-			continue;
-		}
-		pass->unit[i] = pass->unit[--pass->count];
-		unit_leave(sched, pass, unit);
-	}
-}
-
-static void pass_finish(struct sched *sched, struct pass *pass)
-{
-	struct sched_target *target = pass->target;
-
-	pass_unlist(sched, pass);
-	if (target->kind->end)
-		target->kind->end(pass);
-	if (pass->share_ns)
-		target->unit_ns = (target->unit_ns * (SMOOTH - 1) + pass->share_ns) / SMOOTH;
-	while (pass->count)
-		unit_leave(sched, pass, pass->unit[--pass->count]);
-	pass->next = sched->free_passes;
-	sched->free_passes = pass;
-}
-
-/* Finishes the pass if nothing of it is left to do. */
-static bool pass_settle(struct sched *sched, struct pass *pass)
-{
-	if (pass->in_flight || (pass->count && !pass->exhausted))
-		return false;
-	pass_finish(sched, pass);
-	return true;
-}
-
-/* ---- choice ---------------------------------------------------------------------------------- */
-/* Smaller is sooner: class, then virtual finish time, then age. */
-struct rank {
-	enum sched_class class;
-	uint64_t finish, age;
-};
-
-static bool rank_before(struct rank a, struct rank b)
-{
-	if (a.class != b.class)
-		return a.class < b.class;
-	if (a.finish != b.finish)
-		return a.finish < b.finish;
-	return a.age < b.age;
-}
-
-static struct rank lane_rank(const struct sched_lane *lane)
-{
-	return (struct rank){lane->class,
-			     lane->tenant->vtime + lane->target->unit_ns / lane->tenant->weight,
-			     lane->head->queued_ns};
-}
-
-static struct rank pass_rank(const struct pass *pass)
-{
-	struct rank rank = {pass->class, UINT64_MAX, 0};
-
-	for (uint32_t i = 0; i < pass->count; i++)
-		if (pass->unit[i].job->tenant->vtime < rank.finish)
-			rank.finish = pass->unit[i].job->tenant->vtime;
-	return rank;
-}
-
-/* Is the target worth a pass now, or does it wait for more units? */
-static bool target_ripe(struct sched *sched, const struct sched_target *target,
-			const struct sched_job *oldest, uint64_t now)
-{
-	uint64_t ripe;
-
-	if (!sched->config.delay_ns || target->waiting >= target->units_max)
-		return true;
-	ripe = oldest->queued_ns + sched->config.delay_ns;
-	if (ripe <= now)
-		return true;
-	if (!sched->delayed_until || ripe < sched->delayed_until)
-		sched->delayed_until = ripe;
-	return false;
-}
-
-static struct sched_lane *target_lane(const struct sched_target *target, const struct pass *pass,
-				      struct rank *best)
-{
-	struct sched_lane *found = NULL;
-
-	for (struct sched_lane *lane = target->lanes; lane; lane = lane->next) {
-		struct rank rank = lane_rank(lane);
-
-		if (pass && pass->count && target->kind->fits &&
-		    !target->kind->fits(pass, lane->head))
-			continue;
-		if (!found || rank_before(rank, *best)) {
-			found = lane;
-			*best = rank;
-		}
-	}
-	return found;
-}
-
-static struct sched_lane *sched_lane(struct sched *sched, struct rank *best)
-{
-	uint64_t now = sched->config.clock(sched->config.clock_user);
-	struct sched_lane *found = NULL;
-
-	sched->delayed_until = 0;
-	for (struct sched_target *t = sched->targets; t; t = t->next) {
-		struct rank rank;
-		struct sched_lane *lane = target_lane(t, NULL, &rank);
-
-		if (!target_ripe(sched, t, lane->head, now))
-			continue;
-		if (!found || rank_before(rank, *best)) {
-			found = lane;
-			*best = rank;
-		}
-	}
-	return found;
-}
-
-static struct pass *sched_pass(struct sched *sched, struct rank *best)
-{
-	struct pass *found = NULL;
-
-	for (struct pass *pass = sched->passes; pass; pass = pass->next) {
-		struct rank rank;
-
-		if (pass->exhausted)
-			continue;
-		rank = pass_rank(pass);
-		if (!found || rank_before(rank, *best)) {
-			found = pass;
-			*best = rank;
-		}
-	}
-	return found;
-}
-
-/* ---- filling a pass ---------------------------------------------------------------------------- */
-static void pass_take(struct sched *sched, struct pass *pass, struct sched_job *job)
-{
-	pass->unit[pass->count++] =
-		(struct pass_unit){job, job->taken, tenant_charge(job->tenant, pass->charge_ns)};
-	job->running++;
-	if (job->taken + 1 == job->units) {
-		job_unlink(sched, job); /* counts the last unit out of waiting */
-		job->taken++;
-	} else {
-		job->taken++;
-		job->target->waiting--;
-	}
-}
-
-static void pass_fill(struct sched *sched, struct pass *pass)
-{
-	struct sched_target *target = pass->target;
-	uint64_t now = sched->config.clock(sched->config.clock_user);
-
-	while (pass->count < target->units_max && target->lanes) {
-		struct rank rank;
-		struct sched_lane *lane = target_lane(target, pass, &rank);
-		struct sched_job *job = lane ? lane->head : NULL;
-
-		if (!job)
-			break;
-		if (job->deadline_ns && job->deadline_ns <= now) {
-			job_drop(sched, job, -ETIMEDOUT);
-			continue;
-		}
-		pass_take(sched, pass, job);
-	}
-}
-
-static struct pass *pass_start(struct sched *sched, struct sched_lane *lane)
-{
-	struct sched_target *target = lane->target;
-	struct pass *pass = sched->free_passes;
-
-	if (pass)
-		sched->free_passes = pass->next;
-	else
-		pass = malloc(sizeof(*pass));
-	if (!pass)
-		return NULL;
-	if (lane->tenant->vtime > sched->vclock)
-		sched->vclock = lane->tenant->vtime;
-	pass->target = target;
-	pass->class = lane->class;
-	pass->count = pass->in_flight = 0;
-	pass->position = pass->end = 0;
-	pass->exhausted = false;
-	pass->user = NULL;
-	pass->charge_ns = target->unit_ns;
-	pass->share_ns = 0;
-	pass_fill(sched, pass);
-	pass_list(sched, pass);
-	if (target->kind->begin && pass->count)
-		target->kind->begin(pass);
-	return pass;
-}
-
-/* ---- slices ---------------------------------------------------------------------------------- */
-static void slice_end(struct slice *slice)
-{
-	struct sched *sched = slice->sched;
-	struct pass *pass = slice->pass;
-	const struct pass_kind *kind = pass->target->kind;
-
-	sched->running--;
-	pass->in_flight--;
-	pass->share_ns += slice->batch.device_ns / slice->count;
-	if (kind->slice_done)
-		kind->slice_done(pass, slice);
-	for (uint32_t i = 0; i < slice->count; i++) {
-		struct sched_job *job = slice->unit[i].job;
-
-		job->in_flight--;
-		job->device_ns += slice->batch.device_ns;
-		if (slice->batch.error && !job->drop) {
-			job->drop = slice->batch.error;
-			if (job->lane)
-				job_unlink(sched, job);
-		}
-	}
-	slice->next_free = sched->free_slices;
-	sched->free_slices = slice;
-	pass_reap(sched, pass);
-	pass_settle(sched, pass);
-}
-
-static void slice_completed(struct bell_entry *entry)
-{
-	struct slice *slice = (struct slice *)((char *)entry - offsetof(struct slice, entry));
-
-	slice_end(slice);
-	sched_report(slice->sched);
-}
-
-static void slice_done(struct device_batch *batch)
-{
-	struct slice *slice = batch->user;
-
-	bell_push(slice->sched->config.bell, &slice->entry);
-}
-
-static void slice_submit(struct sched *sched, struct pass *pass, struct slice *slice)
-{
-	uint64_t now = sched->config.clock(sched->config.clock_user);
-	struct device *device = sched->config.device;
-	int err;
-
-	sched->free_slices = slice->next_free;
-	sched->running++;
-	pass->in_flight++;
-	for (uint32_t i = 0; i < slice->count; i++) {
-		struct sched_job *job = slice->unit[i].job;
-
-		job->in_flight++;
-		if (!job->started_ns)
-			job->started_ns = now;
-	}
-	slice->batch.done = slice_done;
-	slice->batch.user = slice;
-	slice->batch.error = 0;
-	slice->batch.device_ns = 0;
-	slice->batch.cancelled = false;
-	slice->entry.run = slice_completed;
-	err = device->ops->submit(device, &slice->batch);
-	if (err) {
-		slice->batch.error = err;
-		slice_end(slice);
-	}
-}
-
-/* Cuts the pass's next slice and submits it, or finishes the pass. False: all its units were dropped,
- * but slices of other passes still hold their jobs. */
-static bool pass_advance(struct sched *sched, struct pass *pass)
-{
-	struct slice *slice = sched->free_slices;
-
-	pass_reap(sched, pass);
-	slice->pass = pass;
-	slice->count = 0;
-	for (uint32_t i = 0; i < pass->count; i++)
-		if (!pass->unit[i].job->drop)
-			slice->unit[slice->count++] = pass->unit[i];
-	if (pass->count && !slice->count)
-		return false;
-	if (slice->count && pass->target->kind->slice(pass, slice)) {
-		slice_submit(sched, pass, slice);
-		return true;
-	}
-	pass->exhausted = true;
-	pass_settle(sched, pass);
-	return true;
-}
-
-void sched_run(struct sched *sched)
-{
-	bool more = true;
-
-	while (more && sched->free_slices) {
-		struct rank of_pass;
-		struct rank of_lane;
-		struct pass *pass = sched_pass(sched, &of_pass);
-		struct sched_lane *lane = sched_lane(sched, &of_lane);
-
-		if (lane && (!pass || rank_before(of_lane, of_pass)))
-			pass = pass_start(sched, lane);
-		more = pass && pass_advance(sched, pass);
-		sched_report(sched);
-	}
 }
 
 /* ---- the whole --------------------------------------------------------------------------------- */
 int sched_create(const struct sched_config *config, struct sched **out)
 {
 	struct sched *sched = calloc(1, sizeof(*sched));
+	uint32_t slices = config->in_flight * FLEET_MAX;
 
 	if (!sched)
 		return -ENOMEM;
 	sched->config = *config;
-	sched->slices = calloc(config->in_flight, sizeof(*sched->slices));
+	sched->slices = calloc(slices, sizeof(*sched->slices));
 	if (!sched->slices) {
 		free(sched);
 		return -ENOMEM;
 	}
-	for (uint32_t i = 0; i < config->in_flight; i++) {
+	for (uint32_t i = 0; i < slices; i++) {
 		sched->slices[i].sched = sched;
 		sched->slices[i].next_free = sched->free_slices;
 		sched->free_slices = &sched->slices[i];
@@ -659,10 +274,11 @@ void sched_free(struct sched *sched)
 	free(sched);
 }
 
-void sched_set_limits(struct sched *sched, uint32_t queue, uint64_t delay_ns)
+void sched_set_limits(struct sched *sched, uint32_t queue, uint64_t delay_ns, uint64_t slice_ns)
 {
 	sched->config.queue = queue;
 	sched->config.delay_ns = delay_ns;
+	sched->config.slice_ns = slice_ns;
 }
 
 uint64_t sched_wakeup(const struct sched *sched)

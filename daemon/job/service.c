@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/job/boards.h"
+#include "daemon/job/check.h"
 #include "daemon/job/service.h"
 
 #include <errno.h>
@@ -63,7 +65,10 @@ static int service_device(struct service *service, char text[CONFIG_TEXT])
 			 strerror(-err));
 		return err;
 	}
-	service->device->ops->caps(service->device, &service->caps);
+	fleet_opened(fleet_add(&service->fleet, "cpu", "cpu"), service->device);
+	service->caps = service->fleet.device[FLEET_CPU].caps;
+	service->fleet.device[FLEET_CPU].metrics =
+		metrics_device(&service->metrics, "cpu", service->device->ops->kind);
 	return 0;
 }
 
@@ -71,12 +76,15 @@ static int service_sched(struct service *service)
 {
 	const struct config *c = service->config;
 	struct sched_config config = {
-		.device = service->device,
+		.fleet = &service->fleet,
 		.bell = &service->bell,
 		.clock = service_clock,
 		.queue = (uint32_t)c->queue,
 		.in_flight = DEVICE_IN_FLIGHT,
 		.delay_ns = c->delay_us * 1000,
+		.slice_ns = c->slice_us * 1000,
+		.check = check_slice,
+		.check_user = service,
 	};
 
 	service->echo = (struct sched_target){
@@ -103,6 +111,9 @@ int service_start(struct service *service, const struct config *config, const ch
 		.purge_seconds = (uint32_t)config->purge_seconds,
 		.key = key,
 	};
+	snprintf(service->cache, sizeof(service->cache), "%.240s/programs", state);
+	snprintf(service->libexec, sizeof(service->libexec), "%.*s",
+		 (int)(strrchr(checker, '/') ? strrchr(checker, '/') - checker : 0), checker);
 	snprintf(text, CONFIG_TEXT, "out of memory or descriptors");
 	err = bell_init(&service->bell);
 	if (!err)
@@ -113,6 +124,8 @@ int service_start(struct service *service, const struct config *config, const ch
 		err = service_device(service, text);
 	if (!err)
 		err = service_sched(service);
+	if (!err)
+		err = boards_start(service);
 	if (!err)
 		err = galleries_start(service, text);
 	if (!err) {
@@ -135,6 +148,7 @@ void service_stop(struct service *service)
 {
 	errands_stop(service->errands);
 	bell_drain(&service->bell);
+	boards_stop(service);
 	galleries_stop(service);
 	models_stop(service);
 	sched_free(service->sched);
@@ -152,7 +166,8 @@ void service_reload(struct service *service, const struct config *config)
 	if (tenants_reload(service->tenants, config))
 		log_write(&service->log, LOG_LEVEL_ERROR, "reload", "text=\"out of memory\"");
 	service->config = config;
-	sched_set_limits(service->sched, (uint32_t)config->queue, config->delay_us * 1000);
+	sched_set_limits(service->sched, (uint32_t)config->queue, config->delay_us * 1000,
+			 config->slice_us * 1000);
 	for (struct gallery_entry *e = service->galleries; e; e = e->next)
 		e->target.units_max = (uint32_t)config->batch;
 }
@@ -190,102 +205,4 @@ uint32_t service_percent(const struct service *service)
 		count++;
 	}
 	return count ? sum / count : 100;
-}
-
-/* ---- metrics --------------------------------------------------------------------------------- */
-struct gallery_gauge {
-	const char *name, *type, *help;
-	double (*value)(const struct gallery_status *status);
-};
-
-static double gauge_templates(const struct gallery_status *s)
-{
-	return (double)s->templates;
-}
-
-static double gauge_subjects(const struct gallery_status *s)
-{
-	return (double)s->subjects;
-}
-
-static double gauge_resident(const struct gallery_status *s)
-{
-	return (double)s->resident_bytes;
-}
-
-static double gauge_disk(const struct gallery_status *s)
-{
-	return (double)s->disk_bytes;
-}
-
-static double gauge_load(const struct gallery_status *s)
-{
-	return s->state == GALLERY_READY || s->state == GALLERY_READ_ONLY ? 1 : s->percent / 100.0;
-}
-
-static double gauge_commits(const struct gallery_status *s)
-{
-	return (double)s->commits;
-}
-
-static double gauge_fsync(const struct gallery_status *s)
-{
-	return (double)s->fsync_ns * 1e-9;
-}
-
-static const struct gallery_gauge gauges[] = {
-	{"facet_gallery_templates", "gauge", "Live templates.", gauge_templates},
-	{"facet_gallery_subjects", "gauge", "Subjects.", gauge_subjects},
-	{"facet_gallery_resident_bytes", "gauge", "Memory of rows and maps.", gauge_resident},
-	{"facet_gallery_disk_bytes", "gauge", "Bytes of its files.", gauge_disk},
-	{"facet_gallery_load_ratio", "gauge", "How much of it is loaded.", gauge_load},
-	{"facet_gallery_commits_total", "counter", "Group commits.", gauge_commits},
-	{"facet_gallery_fsync_seconds_total", "counter", "Time in fsync.", gauge_fsync},
-};
-
-static void print_galleries(const struct service *service, const struct tenant *tenant, FILE *out)
-{
-	for (size_t i = 0; i < sizeof(gauges) / sizeof(gauges[0]); i++) {
-		fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", gauges[i].name, gauges[i].help,
-			gauges[i].name, gauges[i].type);
-		for (const struct gallery_entry *e = service->galleries; e; e = e->next) {
-			struct gallery_status status;
-
-			if (e->hidden || !e->gallery || (tenant && !tenant_rights(tenant, e->name)))
-				continue;
-			gallery_status(e->gallery, &status);
-			fprintf(out, "%s{gallery=\"%s\"} %.9g\n", gauges[i].name, e->name,
-				gauges[i].value(&status));
-		}
-	}
-}
-
-static void print_gauge(FILE *out, const char *name, const char *type, const char *help,
-			double value)
-{
-	fprintf(out, "# HELP %s %s\n# TYPE %s %s\n%s %.9g\n", name, help, name, type, name, value);
-}
-
-void service_print_metrics(const struct service *service, const struct tenant *tenant, FILE *out)
-{
-	struct device_stats stats = {0};
-
-	metrics_print(&service->metrics, op_name, out);
-	service->device->ops->stats(service->device, &stats);
-	print_gauge(out, "facet_connections", "gauge", "Open connections.", service->connections);
-	print_gauge(out, "facet_jobs", "gauge", "Requests admitted and not yet answered.",
-		    service->jobs);
-	print_gauge(out, "facet_queue_depth", "gauge", "Jobs that wait for the device.",
-		    sched_waiting(service->sched));
-	print_gauge(out, "facet_queue_limit", "gauge", "Jobs that may wait.",
-		    (double)service->config->queue);
-	print_gauge(out, "facet_ready", "gauge", "1 once all galleries are loaded.",
-		    service_ready(service));
-	print_gauge(out, "facet_device_busy_seconds_total", "counter", "Time the device worked.",
-		    (double)stats.busy_ns * 1e-9);
-	print_gauge(out, "facet_device_batches_total", "counter", "Batches of the device.",
-		    (double)stats.batches);
-	print_gauge(out, "facet_device_failed_total", "counter", "Batches that failed.",
-		    (double)stats.failed);
-	print_galleries(service, tenant, out);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the daemon holds: device, scheduler, galleries, models, tenants, counters. One a process, made
+ * What the daemon holds: devices, scheduler, galleries, models, tenants, counters. One a process, made
  * by main.c. Control thread only, but for what its members say.
  */
 #ifndef FACET_DAEMON_JOB_SERVICE_H
@@ -11,7 +11,9 @@
 #include "daemon/device/device.h"
 #include "daemon/gallery/gallery.h"
 #include "daemon/job/errand.h"
+#include "daemon/job/fleet.h"
 #include "daemon/job/job.h"
+#include "daemon/job/mode.h"
 #include "daemon/job/sched.h"
 #include "daemon/model/model.h"
 #include "daemon/net/config.h"
@@ -19,18 +21,29 @@
 #include "daemon/net/metrics.h"
 #include "daemon/net/tenant.h"
 
-#define SERVICE_LISTS_MAX  64 /* spare lists of a size */
+#define SERVICE_LISTS_MAX  256 /* spare lists of a size */
 #define SERVICE_LIST_SIZES 11
+
+struct copy;
 
 struct gallery_entry {
 	char name[GALLERY_NAME_MAX + 1];
 	struct service *service;
 	struct gallery *gallery; /* NULL while it is being made */
 	struct sched_target target;
-	uint64_t tile_ps[7]; /* picoseconds a tile of 1, 2, 4 .. 64 queries; 0: not measured */
-	uint32_t refs;	     /* jobs */
-	bool hidden;	     /* being made or deleted: not found by name */
-	struct job *waiter;  /* its create or delete */
+	/* picoseconds a tile of 1, 2, 4 .. 64 queries, on each device and on all; 0: not measured */
+	uint64_t tile_ps[FLEET_MAX][7], mean_ps[7];
+	uint32_t devices;		   /* that have searched it, a bit each */
+	uint64_t tiles;			   /* of the last pass */
+	char owner[CONFIG_NAME_MAX + 1];   /* the tenant that made it; "" where nobody knows */
+	uint64_t enrolling;		   /* templates of jobs that are under way */
+	uint32_t refs;			   /* jobs */
+	bool hidden;			   /* being made or deleted: not found by name */
+	struct copy *copy[FLEET_MAX];	   /* on devices (placement.h) */
+	bool followed;			   /* there are some */
+	struct modes modes;		   /* where one shares the processors */
+	uint32_t newest_epoch, newest_era; /* of the snapshots that searches were given */
+	struct job *waiter;		   /* its create or delete */
 	const struct gallery_spec *making; /* of its create, until that is answered */
 	struct gallery_entry *next;
 };
@@ -64,10 +77,13 @@ struct service {
 	struct metrics metrics;
 	struct tenants *tenants;
 	struct bell bell;
-	struct errands *errands;
-	struct device *device;
+	struct errands *errands, *board_errands; /* the second: NULL without boards */
+	char libexec[256], cache[256];		 /* of helpers, of programs built for devices */
+	struct fleet fleet;
+	struct device *device; /* the CPU's, with its caps */
 	struct device_caps caps;
 	struct sched *sched;
+	uint64_t check_turn; /* commands on boards that could have been checked */
 	struct gallery_config galleries_config;
 	struct gallery_catalog *catalog; /* errand thread writes, control thread reads */
 	struct gallery_entry *galleries;
@@ -93,8 +109,9 @@ void service_reload(struct service *service, const struct config *config);
 bool service_ready(const struct service *service);
 /* Of all galleries and models, for STATUS: how far loading has come. */
 uint32_t service_percent(const struct service *service);
-/* For a tenant: of the galleries those it has a right on. NULL: all. */
-void service_print_metrics(const struct service *service, const struct tenant *tenant, FILE *out);
+/* For a tenant: itself, unless it may administer the server, and the galleries it has a right on.
+ * NULL: all. */
+void service_print_metrics(struct service *service, const struct tenant *tenant, FILE *out);
 uint64_t service_now(void); /* CLOCK_MONOTONIC, ns */
 const char *op_name(uint32_t op);
 
@@ -106,6 +123,8 @@ struct gallery_entry *service_gallery(const struct service *service, const char 
 struct gallery_entry *service_gallery_any(const struct service *service, const char *name);
 struct gallery_entry *gallery_entry_create(struct service *service, const char *name);
 void gallery_entry_remove(struct gallery_entry *entry);
+/* How many galleries the tenant has made, and the templates in them with those under way. */
+uint64_t service_made(const struct service *service, const char *tenant, uint64_t *templates);
 void job_hold_gallery(struct job *job, struct gallery_entry *entry);
 void gallery_entry_release(struct gallery_entry *entry);
 /* What a gallery is for, also while it is being made; NULL if it has failed or is being deleted.
@@ -159,6 +178,8 @@ void handle_subject_delete(struct job *job);
 void handle_template_delete(struct job *job);
 void handle_export(struct job *job);
 void handle_space_thresholds(struct job *job);
+void handle_device_list(struct job *job);
+void handle_device_change(struct job *job);
 
 /* Frees what a search holds; called for each job that ends. */
 void search_clear(struct job *job);
@@ -168,6 +189,7 @@ int job_not_ready(struct job *job, const struct gallery_entry *entry);
 int job_need_right(struct job *job, uint32_t rights);
 /* Messages of a reply, in the job's memory; NULL without memory. */
 Facet__Wire__GalleryInfo *reply_gallery(struct job *job, const struct gallery_entry *entry);
+Facet__Wire__DeviceInfo *reply_device(struct job *job, const struct fleet_device *device);
 Facet__Wire__ModelInfo *reply_model(struct job *job, const struct model_entry *entry);
 Facet__Wire__Space *reply_space(struct job *job, const char *name, const uint8_t digest[32],
 				uint32_t dim, enum search_metric metric);

@@ -14,21 +14,39 @@
 #define CONFIG_NAME_MAX	   64
 #define CONFIG_LIST_MAX	   1024
 #define CONFIG_TENANTS_MAX 256
+#define CONFIG_DEVICES_MAX 15 /* beside the CPU */
+
+#define CONFIG_DEVICE_KINDS "opencl or drm"
 
 struct config_grant {
 	char gallery[CONFIG_NAME_MAX + 1]; /* "*" for every gallery */
 	uint32_t rights;		   /* 0: the tenant's own */
 };
 
+enum config_class { CONFIG_INTERACTIVE, CONFIG_BATCH };
+
 struct config_tenant {
 	char name[CONFIG_NAME_MAX + 1];
+	char *socket, *group; /* its own; NULL: none, the daemon's group */
+	uint32_t mode;	      /* of the socket */
 	uint32_t *uids, *gids;
 	uint32_t uid_count, gid_count;
 	uint32_t rights;
 	struct config_grant *grants;
 	uint32_t grant_count;
 	uint64_t weight;
+	enum config_class class;		/* of a request that names none */
+	uint32_t classes;			/* bits: what a request may name */
 	uint64_t in_flight, mapped_bytes, rate; /* rate: requests a second, 0 for no bound */
+	uint64_t queue;				/* jobs that may wait or run */
+	uint64_t gallery_quota, template_quota; /* galleries it made, templates in those; 0: any */
+};
+
+/* A device beside the CPU; NULL or 0: not stated. device.h says what each means. */
+struct config_device {
+	char name[CONFIG_NAME_MAX + 1];
+	char *kind, *select, *image, *variant, *fault;
+	uint64_t memory, queue, timeout_ms;
 };
 
 struct config {
@@ -41,9 +59,14 @@ struct config {
 	uint64_t batch, delay_us, slice_us;
 	uint64_t queries, vectors, raw_macs;
 	uint64_t in_flight, mapped_bytes, rate; /* of a tenant that states none */
+	uint64_t tenant_queue, gallery_quota, template_quota;
+	uint64_t check_every; /* of so many commands on boards one is recomputed; 0: none */
 	/* [device cpu] */
 	uint64_t threads, device_queue;
 	char *pin, *isa;
+	/* [device NAME] */
+	struct config_device devices[CONFIG_DEVICES_MAX];
+	uint32_t device_count;
 	/* [tenant NAME] */
 	struct config_tenant *tenants;
 	uint32_t tenant_count;

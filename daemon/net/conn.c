@@ -29,6 +29,7 @@ struct conn {
 	void *peer;
 	struct wire *wire;
 	struct tenant *tenant;
+	char via[CONFIG_NAME_MAX + 1]; /* the tenant by whose socket it came, or "" */
 	struct job *jobs;
 	uint32_t events;
 	bool greeted, dirty, over;
@@ -38,6 +39,24 @@ struct conn {
 };
 
 /* ---- who it is --------------------------------------------------------------------------------- */
+static bool conn_fatal(struct conn *conn, enum metrics_drop cause, Facet__Wire__Code code,
+		       const char *text);
+
+static void conn_identify_via(struct conn *conn)
+{
+	const struct tenants *tenants = conn->service->tenants;
+	struct tenant *tenant = tenants_named(tenants, conn->via);
+
+	if (tenant && tenant->config->socket) {
+		conn->tenant = tenant;
+		return;
+	}
+	/* Never by its uid: behind this socket that says nothing. */
+	conn->tenant = tenants_nobody(tenants);
+	conn_fatal(conn, DROP_TENANT, FACET__WIRE__CODE__PERMISSION_DENIED,
+		   "the tenant of this socket has left the configuration; ask the operator");
+}
+
 void conn_identify(struct conn *conn)
 {
 	struct ucred cred = {.uid = (uid_t)-1, .gid = (gid_t)-1};
@@ -46,6 +65,10 @@ void conn_identify(struct conn *conn)
 	socklen_t group_bytes = CONN_GROUPS * sizeof(gid_t);
 	uint32_t count = 0;
 
+	if (conn->via[0]) {
+		conn_identify_via(conn);
+		return;
+	}
 	if (getsockopt(wire_fd(conn->wire), SOL_SOCKET, SO_PEERCRED, &cred, &bytes) == 0) {
 		if (getsockopt(wire_fd(conn->wire), SOL_SOCKET, SO_PEERGROUPS, gids,
 			       &group_bytes) == 0)
@@ -346,7 +369,7 @@ void conn_detach(struct conn *conn, struct job *job)
 }
 
 /* ---- the whole --------------------------------------------------------------------------------- */
-struct conn *conn_create(int fd, const struct conn_owner *owner, void *peer)
+struct conn *conn_create(int fd, const struct conn_owner *owner, void *peer, const char *tenant)
 {
 	struct conn *conn = calloc(1, sizeof(*conn));
 
@@ -361,6 +384,8 @@ struct conn *conn_create(int fd, const struct conn_owner *owner, void *peer)
 	conn->service = owner->service;
 	conn->peer = peer;
 	conn->events = EPOLLIN;
+	if (tenant)
+		snprintf(conn->via, sizeof(conn->via), "%s", tenant);
 	conn->opened_ns = service_now();
 	conn->service->connections++;
 	conn->service->metrics.accepted++;

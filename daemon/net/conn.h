@@ -31,12 +31,14 @@ struct conn_owner {
 	void (*dirty)(void *peer);
 };
 
-/* Takes the socket; peer is what the owner knows it by. NULL: no memory (the socket is closed). */
-struct conn *conn_create(int fd, const struct conn_owner *owner, void *peer);
+/* Takes the socket; peer is what the owner knows it by. tenant: it came by that tenant's own socket, or
+ * NULL: the uid table says who it is. NULL: no memory (the socket is closed). */
+struct conn *conn_create(int fd, const struct conn_owner *owner, void *peer, const char *tenant);
 /* Closes it; its jobs lose their client and end at their next stage. */
 void conn_free(struct conn *conn);
 int conn_fd(const struct conn *conn);
-/* Looks up again who the peer is, after a reload. */
+/* Looks up again who the peer is, after a reload. One that came by the socket of a tenant that has none
+ * any more is over. */
 void conn_identify(struct conn *conn);
 
 /* The socket is ready. False: the connection is over and is to be freed. */

@@ -35,6 +35,21 @@ static int listen_clear(const struct sockaddr_un *address)
 	return err;
 }
 
+/* The folder it lies in, where only that is missing; with this mode whatever the umask. */
+static void listen_folder(const char *path)
+{
+	char folder[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	char *slash;
+
+	snprintf(folder, sizeof(folder), "%s", path);
+	slash = strrchr(folder, '/');
+	if (!slash || slash == folder)
+		return;
+	*slash = '\0';
+	if (mkdir(folder, 0755) == 0)
+		(void)!chmod(folder, 0755);
+}
+
 static int listen_group(const char *path, const char *name, unsigned mode)
 {
 	struct group *group = name ? getgrnam(name) : NULL;
@@ -58,6 +73,7 @@ int server_listen(const char *path, unsigned mode, const char *group, char text[
 		return -ENAMETOOLONG;
 	}
 	memcpy(address.sun_path, path, strlen(path) + 1);
+	listen_folder(path);
 	err = listen_clear(&address);
 	if (!err) {
 		fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);

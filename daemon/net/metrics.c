@@ -1,39 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Counting. */
 #include "daemon/net/metrics.h"
 
-#include <inttypes.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
 
-static const char *const code_names[METRICS_CODES] = {
-	"ok",
-	"cancelled",
-	"invalid_argument",
-	"not_found",
-	"already_exists",
-	"permission_denied",
-	"deadline_exceeded",
-	"overloaded",
-	"failed_precondition",
-	"aborted",
-	"unavailable",
-	"data_loss",
-	"unimplemented",
-	"internal",
-	"unknown",
-	"unknown",
-};
-
-static const char *const stage_names[STAGES] = {"queue", "device", "total"};
-static const char *const drop_names[DROPS] = {"protocol", "version", "stalled", "greeting",
-					      "crowd"};
-
-void metrics_request(struct metrics *metrics, uint32_t op, uint32_t code)
+/* ---- tenants ----------------------------------------------------------------------------------- */
+/* Without memory for it the series counts nothing: no request fails for want of a counter. */
+static struct metrics_series *series_get(struct metrics_tenant *tenant, uint32_t op)
 {
-	metrics->requests[op % METRICS_OPS][code % METRICS_CODES]++;
+	struct metrics_series **slot = &tenant->op[op % METRICS_OPS];
+
+	if (!*slot)
+		*slot = calloc(1, sizeof(**slot));
+	return *slot;
 }
 
-void metrics_latency(struct metrics *metrics, uint32_t op, enum metrics_stage stage, uint64_t ns)
+void metrics_request(struct metrics_tenant *tenant, uint32_t op, uint32_t code)
 {
-	struct metrics_histogram *h = &metrics->stages[op % METRICS_OPS][stage];
+	struct metrics_series *series = series_get(tenant, op);
+
+	if (series)
+		series->codes[code % METRICS_CODES]++;
+}
+
+void metrics_histogram_add(struct metrics_histogram *h, uint64_t ns)
+{
 	uint64_t us = (ns + 999) / 1000;
 	uint32_t bucket = us <= 1 ? 0 : 64 - (uint32_t)__builtin_clzll(us - 1);
 
@@ -42,107 +36,126 @@ void metrics_latency(struct metrics *metrics, uint32_t op, enum metrics_stage st
 	h->count++;
 }
 
+void metrics_latency(struct metrics_tenant *tenant, uint32_t op, enum metrics_stage stage,
+		     uint64_t ns)
+{
+	struct metrics_series *series = series_get(tenant, op);
+
+	if (series)
+		metrics_histogram_add(&series->stage[stage], ns);
+}
+
+void metrics_tenant_clear(struct metrics_tenant *tenant)
+{
+	for (uint32_t op = 0; op < METRICS_OPS; op++)
+		free(tenant->op[op]);
+	memset(tenant, 0, sizeof(*tenant));
+}
+
+/* ---- devices ----------------------------------------------------------------------------------- */
+/* A label's value: what would have to be escaped there is replaced. */
+static void name_set(char *to, size_t size, const char *from)
+{
+	size_t n = strnlen(from, size - 1);
+
+	for (size_t i = 0; i < n; i++) {
+		unsigned char c = (unsigned char)from[i];
+
+		to[i] = c < 0x20 || c > 0x7e || c == '"' || c == '\\' ? '_' : (char)c;
+	}
+	to[n] = '\0';
+}
+
+struct metrics_device *metrics_device(struct metrics *metrics, const char *name, const char *kind)
+{
+	struct metrics_device *device = metrics->devices;
+	uint32_t i = 0;
+
+	while (i < metrics->device_count && strncmp(device[i].name, name, METRICS_NAME - 1))
+		i++;
+	if (i < metrics->device_count)
+		return &device[i];
+	if (i == METRICS_DEVICES)
+		return &device[i - 1];
+	metrics->device_count++;
+	device[i].index = i;
+	name_set(device[i].name, METRICS_NAME, i == METRICS_DEVICES - 1 ? "other" : name);
+	name_set(device[i].kind, sizeof(device[i].kind), i == METRICS_DEVICES - 1 ? "other" : kind);
+	return &device[i];
+}
+
+void metrics_slice(struct metrics_device *device, uint32_t units, uint64_t ns, int error)
+{
+	uint32_t size = units <= 1 ? 0 : 32 - (uint32_t)__builtin_clz(units - 1);
+
+	if (!device)
+		return;
+	device->slices++;
+	device->units += units;
+	device->busy_ns += ns;
+	if (error == -ECANCELED)
+		device->cancelled++;
+	else if (error == -ETIMEDOUT)
+		device->timeouts++;
+	else if (error)
+		device->failed++;
+	device->slice_units[size < METRICS_UNITS_SIZES ? size : METRICS_UNITS_SIZES - 1]++;
+	metrics_histogram_add(&device->slice, ns);
+}
+
+void metrics_share(struct metrics_tenant *tenant, const struct metrics_device *device, uint64_t ns)
+{
+	if (tenant && device)
+		tenant->device_ns[device->index] += ns;
+}
+
 void metrics_batch(struct metrics *metrics, uint32_t queries)
 {
 	metrics->batch[queries <= METRICS_BATCH_MAX ? queries : METRICS_BATCH_MAX]++;
 	metrics->passes++;
 }
 
-static void print_requests(const struct metrics *m, const char *(*op_name)(uint32_t), FILE *out)
+/* ---- layers ------------------------------------------------------------------------------------ */
+static bool layer_is(const struct metrics_layer *l, const char *model, uint32_t layer)
 {
-	fprintf(out, "# HELP facet_requests_total Requests answered, by op and code.\n"
-		     "# TYPE facet_requests_total counter\n");
-	for (uint32_t op = 0; op < METRICS_OPS; op++)
-		for (uint32_t code = 0; code < METRICS_CODES; code++)
-			if (m->requests[op][code] && op_name(op))
-				fprintf(out,
-					"facet_requests_total{op=\"%s\",code=\"%s\"} %" PRIu64 "\n",
-					op_name(op), code_names[code], m->requests[op][code]);
+	return l->layer == layer && !strncmp(l->model, model, METRICS_NAME - 1);
 }
 
-static void print_errors(const struct metrics *m, FILE *out)
+struct metrics_layer *metrics_layer(struct metrics *metrics, const char *model, uint32_t layer,
+				    const char *op)
 {
-	fprintf(out, "# HELP facet_errors_total Requests refused or failed, by cause.\n"
-		     "# TYPE facet_errors_total counter\n");
-	for (uint32_t code = 1; code < METRICS_CODES; code++) {
-		uint64_t sum = 0;
+	struct metrics_layer *free_one = NULL;
+	struct metrics_layer *other = &metrics->layers[METRICS_LAYERS - 1];
 
-		for (uint32_t op = 0; op < METRICS_OPS; op++)
-			sum += m->requests[op][code];
-		if (sum)
-			fprintf(out, "facet_errors_total{cause=\"%s\"} %" PRIu64 "\n",
-				code_names[code], sum);
+	for (uint32_t i = 0; i < metrics->layer_count; i++) {
+		struct metrics_layer *l = &metrics->layers[i];
+
+		if (layer_is(l, model, layer))
+			return l;
+		if (!l->model[0] && !free_one)
+			free_one = l;
 	}
-}
-
-static void print_histogram(const struct metrics_histogram *h, const char *op, const char *stage,
-			    FILE *out)
-{
-	uint64_t sum = 0;
-
-	for (uint32_t b = 0; b + 1 < METRICS_BUCKETS; b++) {
-		sum += h->bucket[b];
-		fprintf(out,
-			"facet_latency_seconds_bucket{op=\"%s\",stage=\"%s\",le=\"%.6f\"} %" PRIu64
-			"\n",
-			op, stage, (double)(1ull << b) * 1e-6, sum);
+	if (!free_one && metrics->layer_count < METRICS_LAYERS - 1)
+		free_one = &metrics->layers[metrics->layer_count++];
+	if (!free_one) {
+		name_set(other->model, METRICS_NAME, "other");
+		name_set(other->op, sizeof(other->op), "other");
+		return other;
 	}
-	fprintf(out,
-		"facet_latency_seconds_bucket{op=\"%s\",stage=\"%s\",le=\"+Inf\"} %" PRIu64 "\n"
-		"facet_latency_seconds_sum{op=\"%s\",stage=\"%s\"} %.9f\n"
-		"facet_latency_seconds_count{op=\"%s\",stage=\"%s\"} %" PRIu64 "\n",
-		op, stage, h->count, op, stage, (double)h->sum_ns * 1e-9, op, stage, h->count);
+	name_set(free_one->model, METRICS_NAME, model);
+	name_set(free_one->op, sizeof(free_one->op), op);
+	free_one->layer = layer;
+	return free_one;
 }
 
-static void print_latency(const struct metrics *m, const char *(*op_name)(uint32_t), FILE *out)
+void metrics_layers_drop(struct metrics *metrics, const char *model)
 {
-	fprintf(out, "# HELP facet_latency_seconds Time a request spent, by op and stage.\n"
-		     "# TYPE facet_latency_seconds histogram\n");
-	for (uint32_t op = 0; op < METRICS_OPS; op++)
-		for (uint32_t stage = 0; stage < STAGES; stage++)
-			if (m->stages[op][stage].count && op_name(op))
-				print_histogram(&m->stages[op][stage], op_name(op),
-						stage_names[stage], out);
-}
+	for (uint32_t i = 0; i < metrics->layer_count; i++) {
+		struct metrics_layer *l = &metrics->layers[i];
 
-static void print_batches(const struct metrics *m, FILE *out)
-{
-	uint64_t count = 0;
-	uint64_t sum = 0;
-
-	fprintf(out, "# HELP facet_batch_queries Queries of a search pass.\n"
-		     "# TYPE facet_batch_queries histogram\n");
-	for (uint32_t n = 0; n <= METRICS_BATCH_MAX; n++) {
-		count += m->batch[n];
-		sum += m->batch[n] * n;
-		if (n && (n & (n - 1)) == 0)
-			fprintf(out, "facet_batch_queries_bucket{le=\"%u\"} %" PRIu64 "\n", n,
-				count);
+		if (strncmp(l->model, model, METRICS_NAME - 1))
+			continue;
+		l->model[0] = '\0';
+		l->runs = l->ns = l->checked = l->checks_ns = l->mismatches = 0;
 	}
-	fprintf(out,
-		"facet_batch_queries_bucket{le=\"+Inf\"} %" PRIu64
-		"\nfacet_batch_queries_sum %" PRIu64 "\nfacet_batch_queries_count %" PRIu64 "\n",
-		count, sum, count);
-}
-
-void metrics_print(const struct metrics *metrics, const char *(*op_name)(uint32_t op), FILE *out)
-{
-	print_requests(metrics, op_name, out);
-	print_errors(metrics, out);
-	print_latency(metrics, op_name, out);
-	print_batches(metrics, out);
-	fprintf(out,
-		"# HELP facet_peers_dropped_total Connections closed by the daemon, by cause.\n"
-		"# TYPE facet_peers_dropped_total counter\n");
-	for (uint32_t i = 0; i < DROPS; i++)
-		fprintf(out, "facet_peers_dropped_total{cause=\"%s\"} %" PRIu64 "\n", drop_names[i],
-			metrics->dropped[i]);
-	fprintf(out,
-		"# HELP facet_connections_total Connections accepted.\n"
-		"# TYPE facet_connections_total counter\n"
-		"facet_connections_total %" PRIu64 "\n"
-		"# HELP facet_device_slices_total Bounded commands given to the device.\n"
-		"# TYPE facet_device_slices_total counter\n"
-		"facet_device_slices_total %" PRIu64 "\n",
-		metrics->accepted, metrics->slices);
 }

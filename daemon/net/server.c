@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "daemon/job/boards.h"
 #include "daemon/job/service.h"
 #include "daemon/net/conn.h"
 #include "daemon/net/scrape.h"
@@ -21,7 +22,6 @@
 #define TURN_EVENTS  64
 #define TURN_ROUNDS  4 /* looks for more before sd-event is asked again */
 #define TICK_US	     1000000
-#define ACCEPTS	     16
 #define LAST_WORD_US 3000000 /* from the drain's deadline to the end */
 
 struct peer {
@@ -37,9 +37,11 @@ struct server {
 	struct server_options options;
 	struct conn_owner owner;
 	sd_event *event;
-	sd_event_source *accept, *turn, *tick, *wakeup, *drain;
+	sd_event_source *turn, *tick, *wakeup, *drain;
 	sd_event_source *signals[3];
+	struct doors *doors;
 	struct scrape *scrape;
+	char *trouble; /* at the start: where the text goes */
 	int epoll;
 	struct peer *peers, *dirty;
 	uint64_t wakeup_ns;
@@ -80,6 +82,9 @@ static void peer_free(struct peer *peer)
 		server->peers = peer->next;
 	if (peer->next)
 		peer->next->prev = peer->prev;
+	/* Closing would not do: a helper that is just being spawned may hold the socket a moment longer,
+	 * and its events would name a peer that is gone. */
+	epoll_ctl(server->epoll, EPOLL_CTL_DEL, conn_fd(peer->conn), NULL);
 	conn_free(peer->conn);
 	free(peer);
 }
@@ -107,7 +112,7 @@ static void peer_refuse(struct server *server, int fd)
 	wire_free(wire);
 }
 
-static void peer_create(struct server *server, int fd)
+static void peer_create(struct server *server, int fd, const char *tenant)
 {
 	struct epoll_event event = {.events = EPOLLIN};
 	struct peer *peer;
@@ -122,7 +127,7 @@ static void peer_create(struct server *server, int fd)
 		return;
 	}
 	peer->server = server;
-	peer->conn = conn_create(fd, &server->owner, peer);
+	peer->conn = conn_create(fd, &server->owner, peer, tenant);
 	if (!peer->conn) {
 		free(peer);
 		return;
@@ -151,7 +156,10 @@ static void server_flush(struct server *server)
 static void server_wakeup(struct server *server)
 {
 	uint64_t ns = sched_wakeup(server->service->sched);
+	uint64_t boards = boards_wakeup(server->service);
 
+	if (boards && (!ns || boards < ns))
+		ns = boards;
 	if (ns == server->wakeup_ns)
 		return;
 	server->wakeup_ns = ns;
@@ -225,28 +233,25 @@ static int server_woken(sd_event_source *source, uint64_t usec, void *user)
 	(void)usec;
 	server->wakeup_ns = 0;
 	sched_expire(server->service->sched);
+	boards_tick(server->service);
 	server_settle(server);
 	return 0;
 }
 
-static int server_accept(sd_event_source *source, int fd, uint32_t events, void *user)
+static void server_come(void *user, int fd, const char *tenant)
+{
+	peer_create(user, fd, tenant);
+}
+
+static void server_trouble(void *user, const char *tenant, const char *text)
 {
 	struct server *server = user;
 
-	(void)events;
-	for (int i = 0; i < ACCEPTS; i++) {
-		int client = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-
-		if (client >= 0) {
-			peer_create(server, client);
-			continue;
-		}
-		/* Out of descriptors: the tick tries again, rather than this loop without pause. */
-		if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
-			sd_event_source_set_enabled(source, SD_EVENT_OFF);
-		break;
-	}
-	return 0;
+	if (server->trouble)
+		snprintf(server->trouble, CONFIG_TEXT, "[tenant %s]: %.300s", tenant, text);
+	else
+		log_write(&server->service->log, LOG_LEVEL_ERROR, "socket", "tenant=%s text=\"%s\"",
+			  tenant, text);
 }
 
 /* ---- once a second ------------------------------------------------------------------------------- */
@@ -274,7 +279,7 @@ static int server_tick(sd_event_source *source, uint64_t usec, void *user)
 	}
 	server_settle(server);
 	if (!server->service->draining) {
-		sd_event_source_set_enabled(server->accept, SD_EVENT_ON);
+		doors_enable(server->doors, true);
 		server_status(server);
 	}
 	sd_event_source_set_time_relative(source, TICK_US);
@@ -321,7 +326,7 @@ static int server_terminate(sd_event_source *source, const struct signalfd_sigin
 		  info->ssi_signo, server->service->jobs);
 	sd_notify(0, "STOPPING=1\nSTATUS=draining");
 	server->service->draining = true;
-	sd_event_source_set_enabled(server->accept, SD_EVENT_OFF);
+	doors_enable(server->doors, false);
 	sd_event_source_set_time_relative(server->drain, us);
 	sd_event_source_set_enabled(server->drain, SD_EVENT_ONESHOT);
 	server_settle(server);
@@ -356,6 +361,9 @@ static int server_reload(sd_event_source *source, const struct signalfd_siginfo 
 		service_reload(service, next);
 		for (struct peer *peer = server->peers; peer; peer = peer->next)
 			conn_identify(peer->conn);
+		if (!service->draining)
+			doors_update(server->doors, next);
+		tenants_sweep(service->tenants);
 		config_free(server->config);
 		server->config = next;
 		log_write(&service->log, LOG_LEVEL_INFO, "reload", "tenants=%u",
@@ -425,17 +433,32 @@ static int server_epoll(struct server *server)
 		return -errno;
 	err = sd_event_add_io(server->event, &server->turn, server->epoll, EPOLLIN, server_turn,
 			      server);
-	if (err >= 0)
-		err = sd_event_add_io(server->event, &server->accept, server->options.listener,
-				      EPOLLIN, server_accept, server);
 	if (err >= 0 && server->options.metrics >= 0)
 		err = scrape_start(server->event, server->options.metrics, server_print,
 				   server->service, &server->scrape);
 	return err < 0 ? err : 0;
 }
 
+static int server_doors(struct server *server, char text[CONFIG_TEXT])
+{
+	const struct server_options *options = &server->options;
+	const struct door_owner owner = {.event = server->event,
+					 .come = server_come,
+					 .trouble = server_trouble,
+					 .user = server};
+	int err = doors_create(&owner, options->listener, options->given, options->given_count,
+			       &server->doors);
+
+	if (err)
+		return err;
+	server->trouble = text;
+	err = doors_update(server->doors, server->config) ? -EADDRNOTAVAIL : 0;
+	server->trouble = NULL;
+	return err;
+}
+
 int server_create(struct service *service, struct config *config,
-		  const struct server_options *options, struct server **out)
+		  const struct server_options *options, struct server **out, char text[CONFIG_TEXT])
 {
 	struct server *server = calloc(1, sizeof(*server));
 	int err;
@@ -450,6 +473,8 @@ int server_create(struct service *service, struct config *config,
 	server->percent = UINT32_MAX;
 	server->epoll = -1;
 	err = sd_event_new(&server->event);
+	if (err >= 0)
+		err = server_doors(server, text);
 	if (err >= 0)
 		err = server_epoll(server);
 	if (err >= 0)
@@ -479,15 +504,14 @@ void server_free(struct server *server)
 	scrape_stop(server->scrape);
 	for (size_t i = 0; i < 3; i++)
 		sd_event_source_unref(server->signals[i]);
-	sd_event_source_unref(server->accept);
 	sd_event_source_unref(server->turn);
 	sd_event_source_unref(server->tick);
 	sd_event_source_unref(server->wakeup);
 	sd_event_source_unref(server->drain);
+	doors_free(server->doors);
 	sd_event_unref(server->event);
 	if (server->epoll >= 0)
 		close(server->epoll);
-	close(server->options.listener);
 	config_free(server->config);
 	free(server);
 }

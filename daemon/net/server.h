@@ -10,6 +10,7 @@
 #define FACET_DAEMON_NET_SERVER_H
 
 #include "daemon/net/config.h"
+#include "daemon/net/door.h"
 
 struct service;
 struct server;
@@ -17,16 +18,20 @@ struct server;
 struct server_options {
 	const char *config_path; /* NULL: none */
 	int listener, metrics;	 /* sockets that listen; metrics may be -1 */
+	const struct door_given *given;
+	uint32_t given_count;
 };
 
-/* The configuration becomes the server's. */
+/* The configuration and the sockets become the server's. text says which socket cannot be had. */
 int server_create(struct service *service, struct config *config,
-		  const struct server_options *options, struct server **server);
+		  const struct server_options *options, struct server **server,
+		  char text[CONFIG_TEXT]);
 /* Until drained. 0, or a negative errno of the loop. */
 int server_run(struct server *server);
 void server_free(struct server *server);
 
-/* Makes a listening Unix socket, replacing one that nobody listens on. text says what is wrong. */
+/* Makes a listening Unix socket, and its folder where only that is missing, replacing one that nobody
+ * listens on. text says what is wrong. */
 int server_listen(const char *path, unsigned mode, const char *group, char text[CONFIG_TEXT]);
 
 #endif

@@ -31,16 +31,26 @@ static struct tenant *tenants_add(struct tenants *tenants, const char *name)
 	return t;
 }
 
-static void tenant_bounds(struct tenant *t, uint64_t in_flight, uint64_t mapped, uint64_t rate)
+static void tenant_rate(struct tenant *t, uint64_t rate)
 {
-	t->in_flight_max = in_flight;
-	t->mapped_max = mapped;
 	if (t->rate != rate)
 		t->tokens = 0, t->refilled_ns = 0;
 	t->rate = rate;
 }
 
-static struct tenant *tenants_named(const struct tenants *tenants, const char *name)
+/* Of a built-in tenant: those of tenants that state none, but for what it makes. */
+static void tenant_defaults(struct tenant *t, const struct config *config)
+{
+	t->in_flight_max = config->in_flight;
+	t->mapped_max = config->mapped_bytes;
+	t->queue_max = config->tenant_queue;
+	t->gallery_quota = t->template_quota = 0;
+	t->class = CONFIG_INTERACTIVE;
+	t->classes = 1u << CONFIG_INTERACTIVE | 1u << CONFIG_BATCH;
+	tenant_rate(t, config->rate);
+}
+
+static struct tenant *tenants_any(const struct tenants *tenants, const char *name)
 {
 	for (struct tenant *t = tenants->all; t; t = t->next)
 		if (t != tenants->local && t != tenants->nobody && !strcmp(t->name, name))
@@ -50,7 +60,7 @@ static struct tenant *tenants_named(const struct tenants *tenants, const char *n
 
 static int tenants_adopt(struct tenants *tenants, const struct config_tenant *c)
 {
-	struct tenant *t = tenants_named(tenants, c->name);
+	struct tenant *t = tenants_any(tenants, c->name);
 
 	if (!t)
 		t = tenants_add(tenants, c->name);
@@ -58,7 +68,14 @@ static int tenants_adopt(struct tenants *tenants, const struct config_tenant *c)
 		return -ENOMEM;
 	t->config = c;
 	t->weight = c->weight;
-	tenant_bounds(t, c->in_flight, c->mapped_bytes, c->rate);
+	t->in_flight_max = c->in_flight;
+	t->mapped_max = c->mapped_bytes;
+	t->queue_max = c->queue;
+	t->gallery_quota = c->gallery_quota;
+	t->template_quota = c->template_quota;
+	t->class = c->class;
+	t->classes = c->classes;
+	tenant_rate(t, c->rate);
 	return 0;
 }
 
@@ -68,8 +85,8 @@ int tenants_reload(struct tenants *tenants, const struct config *config)
 
 	for (struct tenant *t = tenants->all; t; t = t->next)
 		t->config = NULL;
-	tenant_bounds(tenants->local, config->in_flight, config->mapped_bytes, config->rate);
-	tenant_bounds(tenants->nobody, config->in_flight, config->mapped_bytes, config->rate);
+	tenant_defaults(tenants->local, config);
+	tenant_defaults(tenants->nobody, config);
 	tenants->config = config;
 	for (uint32_t i = 0; i < config->tenant_count; i++) {
 		err = tenants_adopt(tenants, &config->tenants[i]);
@@ -77,6 +94,29 @@ int tenants_reload(struct tenants *tenants, const struct config *config)
 			return err;
 	}
 	return 0;
+}
+
+static void tenant_free(struct tenant *tenant)
+{
+	metrics_tenant_clear(&tenant->metrics);
+	free(tenant);
+}
+
+void tenants_sweep(struct tenants *tenants)
+{
+	struct tenant **p = &tenants->all;
+
+	while (*p) {
+		struct tenant *t = *p;
+
+		if (t->config || t == tenants->local || t == tenants->nobody || t->in_flight ||
+		    t->jobs || t->mapped) {
+			p = &t->next;
+			continue;
+		}
+		*p = t->next;
+		tenant_free(t);
+	}
 }
 
 int tenants_create(const struct config *config, uid_t self, struct tenants **out)
@@ -107,9 +147,28 @@ void tenants_free(struct tenants *tenants)
 		return;
 	for (struct tenant *t = tenants->all; t; t = next) {
 		next = t->next;
-		free(t);
+		tenant_free(t);
 	}
 	free(tenants);
+}
+
+struct tenant *tenants_named(const struct tenants *tenants, const char *name)
+{
+	struct tenant *t = tenants_any(tenants, name);
+
+	return t && t->config ? t : NULL;
+}
+
+struct tenant *tenants_nobody(const struct tenants *tenants)
+{
+	return tenants->nobody;
+}
+
+void tenants_each(const struct tenants *tenants, void (*each)(void *user, struct tenant *tenant),
+		  void *user)
+{
+	for (struct tenant *t = tenants->all; t; t = t->next)
+		each(user, t);
 }
 
 static bool id_listed(const uint32_t *ids, uint32_t count, uint32_t id)
@@ -186,12 +245,15 @@ static bool tenant_token(struct tenant *t, uint64_t now_ns, uint32_t *retry_ms)
 	return true;
 }
 
-int tenant_enter(struct tenant *tenant, uint64_t now_ns, uint32_t *retry_ms)
+int tenant_enter(struct tenant *tenant, uint64_t now_ns, uint32_t *retry_ms,
+		 enum metrics_quota *quota)
 {
+	*quota = QUOTA_IN_FLIGHT;
 	if (tenant->in_flight >= tenant->in_flight_max) {
 		*retry_ms = 10;
 		return -EDQUOT;
 	}
+	*quota = QUOTA_RATE;
 	if (tenant->rate && !tenant_token(tenant, now_ns, retry_ms))
 		return -EDQUOT;
 	tenant->in_flight++;
@@ -216,4 +278,9 @@ void tenant_unmap(struct tenant *tenant, uint64_t bytes)
 {
 	assert(tenant->mapped >= bytes);
 	tenant->mapped -= bytes;
+}
+
+int tenant_queue(const struct tenant *tenant)
+{
+	return tenant->jobs < tenant->queue_max ? 0 : -EDQUOT;
 }

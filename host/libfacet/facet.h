@@ -104,8 +104,10 @@ int facet_connect(const char *path, const struct facet_params *params, struct fa
 void facet_close(struct facet *c); /* calls in flight are dropped without a completion */
 const struct facet_error *facet_error(const struct facet *c);
 
-/* How a call is made: for facet_submit_ given with each, for the others see facet_defaults(). */
-enum facet_class { FACET_INTERACTIVE = 0, FACET_BATCH = 1 };
+/* How a call is made: for facet_submit_ given with each, for the others see facet_defaults().
+ * FACET_CLASS_DEFAULT is what the daemon has for the tenant: interactive, where its configuration says
+ * nothing else. A class the tenant may not ask for fails with FACET_EPERMISSION_DENIED. */
+enum facet_class { FACET_CLASS_DEFAULT = 0, FACET_BATCH = 1, FACET_INTERACTIVE = 2 };
 
 struct facet_call {
 	size_t size;
@@ -246,6 +248,45 @@ enum facet_info_what { /* bits; the scalars always come */
 };
 
 int facet_info(struct facet *c, uint32_t what, struct facet_info **info);
+
+/* ---- devices: the right admin ---------------------------------------------------------------- */
+struct facet_device_copy { /* of a gallery's rows, on the device */
+	const char *gallery;
+	uint64_t row_begin, row_end; /* with room to grow */
+	bool current;		     /* it has all that is published */
+};
+
+struct facet_device {
+	const char *name, *kind;
+	const char *
+		state; /* ok, suspect, quarantined, recovering, dead, opening, absent, lost, drained ... */
+	const char *hardware, *detail;
+	const char *text; /* why it is not ok */
+	bool works;	  /* it may get work */
+	uint64_t batches, failed, repeated, resets, busy_ns;
+	uint64_t memory_bytes, memory_used; /* used: by copies of galleries */
+	uint64_t checks, mismatches;	    /* answers recomputed on the CPU, and found wrong */
+	uint32_t queued, copy_count;
+	const struct facet_device_copy *copies;
+};
+
+struct facet_devices {
+	uint32_t count;
+	const struct facet_device *items;
+};
+
+enum facet_device_action {
+	FACET_DEVICE_DRAIN,  /* no new work, its copies of galleries go */
+	FACET_DEVICE_ENABLE, /* work again; one that is absent, lost or removed is opened again */
+	FACET_DEVICE_RESET,
+	FACET_DEVICE_REMOVE, /* drain and close */
+};
+
+int facet_device_list(struct facet *c, const char *name, /* NULL: all */
+		      struct facet_devices **devices);
+/* Starts it; the state tells how far it is. device may be NULL. */
+int facet_device_change(struct facet *c, const char *name, enum facet_device_action action,
+			struct facet_devices **device);
 
 /* ---- models ---------------------------------------------------------------------------------- */
 /* info may be NULL in both. */

@@ -38,6 +38,9 @@ struct cpu_kernels {
 		    const int8_t *residual, void *y, uint32_t row_begin, uint32_t row_end,
 		    void *scratch);
 
+	/* Sum of x[i] * w[i], modulo 2^32: what checksums are made of. */
+	uint32_t (*checksum_dot)(const int8_t *x, const int16_t *w, size_t n);
+
 	/* rows are n * oh */
 	int (*pool2d)(const struct op_pool2d *p, const int8_t *x, int8_t *y, uint32_t row_begin,
 		      uint32_t row_end);
@@ -59,6 +62,24 @@ struct cpu_kernels {
 	void (*to_half)(const float *x, size_t n, uint16_t *y);
 	void (*from_half)(const uint16_t *x, size_t n, float *y);
 };
+
+/*
+ * Checksums of products (kernels/ops.h) from their inputs. The weights are summed once: packed is of
+ * the stated size, aligned to 4, and the same for all tables; p must have been checked. Rows are n * oh
+ * of a convolution, m of a GEMM; chk is that of the whole output.
+ */
+size_t cpu_conv2d_checksum_bytes(const struct op_conv2d *p);
+void cpu_conv2d_checksum_pack(const struct op_conv2d *p, const int8_t *w, const int32_t *bias,
+			      void *packed);
+void cpu_conv2d_checksum(const struct cpu_kernels *kernels, const struct op_conv2d *p,
+			 const void *packed, const int8_t *x, uint32_t *chk, uint32_t row_begin,
+			 uint32_t row_end);
+size_t cpu_gemm_checksum_bytes(const struct op_gemm *p);
+void cpu_gemm_checksum_pack(const struct op_gemm *p, const int8_t *b, const int32_t *bias,
+			    void *packed);
+void cpu_gemm_checksum(const struct cpu_kernels *kernels, const struct op_gemm *p,
+		       const void *packed, const int8_t *a, uint32_t *chk, uint32_t row_begin,
+		       uint32_t row_end);
 
 /* NULL name: FACET_CPU_ISA, else the best. Returns NULL if the processor lacks it or the name is
  * unknown. */

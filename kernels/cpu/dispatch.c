@@ -14,7 +14,8 @@
 	.conv2d_pack = cpu_conv2d_pack_##isa,                                                      \
 	.conv2d_scratch_bytes = cpu_conv2d_scratch_bytes_##isa, .conv2d = cpu_conv2d_##isa,        \
 	.gemm_packed_bytes = cpu_gemm_packed_bytes_##isa, .gemm_pack = cpu_gemm_pack_##isa,        \
-	.gemm_scratch_bytes = cpu_gemm_scratch_bytes_##isa, .gemm = cpu_gemm_##isa
+	.gemm_scratch_bytes = cpu_gemm_scratch_bytes_##isa, .gemm = cpu_gemm_##isa,                \
+	.checksum_dot = cpu_checksum_dot_##isa
 
 #define POINTWISE(isa)                                                                             \
 	.pool2d = cpu_pool2d_##isa, .add = cpu_add_##isa, .table = cpu_table_##isa,                \

@@ -25,6 +25,10 @@ CPU_CONV_AND_GEMM(avx512)
 CPU_CONV_AND_GEMM(avx2)
 CPU_CONV_AND_GEMM(portable)
 
+uint32_t cpu_checksum_dot_portable(const int8_t *x, const int16_t *w, size_t n);
+uint32_t cpu_checksum_dot_avx2(const int8_t *x, const int16_t *w, size_t n);
+uint32_t cpu_checksum_dot_avx512(const int8_t *x, const int16_t *w, size_t n);
+
 int cpu_pool2d_portable(const struct op_pool2d *p, const int8_t *x, int8_t *y, uint32_t row_begin,
 			uint32_t row_end);
 int cpu_add_portable(const struct op_add *p, const int8_t *a, const int8_t *b, int8_t *y);

@@ -9,6 +9,11 @@ int ref_conv2d(const struct op_conv2d *p, const int8_t *x, const int8_t *w, cons
 	       const int8_t *residual, void *y);
 int ref_gemm(const struct op_gemm *p, const int8_t *a, const int8_t *b, const int32_t *bias,
 	     const int8_t *residual, void *y);
+/* [n * oh * ow] and [m], by the accumulators themselves. */
+int ref_conv2d_checksum(const struct op_conv2d *p, const int8_t *x, const int8_t *w,
+			const int32_t *bias, uint32_t *chk);
+int ref_gemm_checksum(const struct op_gemm *p, const int8_t *a, const int8_t *b,
+		      const int32_t *bias, uint32_t *chk);
 int ref_pool2d(const struct op_pool2d *p, const int8_t *x, int8_t *y);
 int ref_add(const struct op_add *p, const int8_t *a, const int8_t *b, int8_t *y);
 int ref_table(const struct op_table *p, const int8_t *table, const int8_t *x, int8_t *y);

@@ -44,7 +44,7 @@ END_TEST
 START_TEST(test_every_kind_of_value)
 {
 	struct config *config;
-	const struct config_tenant *gate, *lab;
+	const struct config_tenant *gate, *lab, *box;
 
 	ck_assert_msg(load("; a comment\n"
 			   "[daemon]\nsocket = /run/x/s\ndrain_seconds = 3\n"
@@ -53,7 +53,10 @@ START_TEST(test_every_kind_of_value)
 			   "[tenant gate]\nuids = 1001, root\ngids = 33\n"
 			   "rights = search-image, verify\ngalleries = staff\n"
 			   "gallery.visitors = enrol, delete\nweight = 4\nmapped_bytes = 1G\n"
-			   "[tenant lab]\nuids = 5\nuids = 6\nrate = 10\n",
+			   "[tenant lab]\nuids = 5\nuids = 6\nrate = 10\n"
+			   "[tenant box]\nsocket = /run/x/box\nmode = 0600\ngroup = root\n"
+			   "class = batch\nclasses = batch\nqueue = 3\ngallery_quota = 2\n"
+			   "template_quota = 1000\n",
 			   &config) == 0,
 		      "%s", text);
 	ck_assert_str_eq(config->socket, "/run/x/s");
@@ -61,7 +64,7 @@ START_TEST(test_every_kind_of_value)
 	ck_assert_uint_eq(config->queue, 7);
 	ck_assert_uint_eq(config->device_queue, 5);
 	ck_assert_str_eq(config->pin, "0-1");
-	ck_assert_uint_eq(config->tenant_count, 2);
+	ck_assert_uint_eq(config->tenant_count, 3);
 	gate = &config->tenants[0];
 	lab = &config->tenants[1];
 	ck_assert_str_eq(gate->name, "gate");
@@ -81,6 +84,21 @@ START_TEST(test_every_kind_of_value)
 	ck_assert_uint_eq(lab->mapped_bytes, 3ull << 20);
 	ck_assert_uint_eq(lab->rate, 10);
 	ck_assert_uint_eq(lab->rights, 0);
+	ck_assert_ptr_null(lab->socket);
+	ck_assert_int_eq(lab->class, CONFIG_INTERACTIVE);
+	ck_assert_uint_eq(lab->classes, 1u << CONFIG_INTERACTIVE | 1u << CONFIG_BATCH);
+	ck_assert_uint_eq(lab->queue, 1024);
+	ck_assert_uint_eq(lab->gallery_quota, 0);
+	box = &config->tenants[2];
+	ck_assert_str_eq(box->socket, "/run/x/box");
+	ck_assert_str_eq(box->group, "root");
+	ck_assert_uint_eq(box->mode, 0600);
+	ck_assert_uint_eq(gate->mode, 0660);
+	ck_assert_int_eq(box->class, CONFIG_BATCH);
+	ck_assert_uint_eq(box->classes, 1u << CONFIG_BATCH);
+	ck_assert_uint_eq(box->queue, 3);
+	ck_assert_uint_eq(box->gallery_quota, 2);
+	ck_assert_uint_eq(box->template_quota, 1000);
 	config_free(config);
 }
 END_TEST
@@ -116,6 +134,18 @@ static const struct {
 	{"[tenant X Y]\nuids = 1\n", 2, "a-z 0-9"},
 	{"[tenant x]\nuids = 1\nweight = 0\n", 3, "1 to 1000"},
 	{"[tenant x]\nrights = verify\n", 2, "say who it is"},
+	{"[tenant x]\nsocket = run/x\n", 2, "start it with /"},
+	{"[tenant x]\nsocket = /a\nsocket = /b\n", 3, "keep one"},
+	{"[tenant x]\nsocket = /a\nmode = 0888\n", 3, "octal"},
+	{"[tenant x]\nsocket = /a\nmode = 1777\n", 3, "octal"},
+	{"[tenant x]\nuids = 1\nclass = fast\n", 3, "interactive, batch"},
+	{"[tenant x]\nuids = 1\nclasses = batch, fast\n", 3, "interactive, batch"},
+	{"[tenant x]\nuids = 1\nclasses = batch\n", 3, "add it to classes"},
+	{"[tenant x]\nuids = 1\nqueue = 0\n", 3, "1 to 1000000"},
+	{"[tenant x]\nuids = 1\ngroup = root\n", 3, "write gids"},
+	{"[tenant x]\nsocket = /a\n[tenant y]\nsocket = /a\n", 4, "each its own"},
+	{"[tenant local]\nuids = 1\n", 2, "built in"},
+	{"[tenant nobody]\nuids = 1\n", 2, "built in"},
 };
 
 START_TEST(test_mistakes_name_line_and_remedy)

@@ -82,7 +82,7 @@ static void start_with(unsigned requests)
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
 	client = wire_create(pair[1]);
 	watched = EPOLLIN;
-	conn = conn_create(pair[0], &owner, NULL);
+	conn = conn_create(pair[0], &owner, NULL, NULL);
 	ck_assert_ptr_nonnull(conn);
 	epoll = epoll_create1(EPOLL_CLOEXEC);
 	ck_assert_int_eq(epoll_ctl(epoll, EPOLL_CTL_ADD, conn_fd(conn), &event), 0);

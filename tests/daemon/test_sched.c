@@ -28,8 +28,16 @@ static int fake_submit(struct device *device, struct device_batch *batch)
 	return 0;
 }
 
-static const struct device_ops fake_ops = {.kind = "fake", .submit = fake_submit};
+static void fake_caps(const struct device *device, struct device_caps *caps)
+{
+	(void)device;
+	*caps = (struct device_caps){.name = "fake", .reads_host_memory = true};
+}
+
+static const struct device_ops fake_ops = {
+	.kind = "fake", .caps = fake_caps, .submit = fake_submit};
 static struct device fake_device = {&fake_ops};
+static struct fleet fleet;
 static uint64_t now_ns;
 static struct bell bell;
 static struct sched *sched;
@@ -65,14 +73,23 @@ static void kind_begin(struct pass *pass)
 	last_units[passes++ % 64] = pass->count;
 }
 
-static bool kind_slice(struct pass *pass, struct slice *slice)
+/* A position is a slice: it costs as much as one may. */
+static enum hold_state kind_holds(const struct sched_target *to, const struct pass *pass,
+				  uint32_t device, uint32_t units, struct pass_hold *hold)
 {
-	if (pass->position == pass->end)
-		return false;
+	(void)to;
+	(void)units;
+	hold->end = pass ? pass->end : slices_a_pass ? slices_a_pass : 1;
+	hold->ps = SLICE_NS * 1000;
+	return device == FLEET_CPU ? HOLD_NOW : HOLD_NO;
+}
+
+static int kind_slice(struct pass *pass, struct slice *slice)
+{
+	(void)pass;
 	slice->batch.commands = &slice->command;
 	slice->batch.count = 1;
-	pass->exhausted = ++pass->position == pass->end;
-	return true;
+	return 0;
 }
 
 static void kind_end(struct pass *pass)
@@ -86,10 +103,16 @@ static bool kind_fits(const struct pass *pass, const struct sched_job *job)
 	return pass->unit[0].job->deadline_ns % 2 == job->deadline_ns % 2;
 }
 
-static const struct pass_kind kind = {
-	.name = "test", .begin = kind_begin, .slice = kind_slice, .end = kind_end};
-static const struct pass_kind picky = {
-	.name = "picky", .fits = kind_fits, .begin = kind_begin, .slice = kind_slice};
+static const struct pass_kind kind = {.name = "test",
+				      .begin = kind_begin,
+				      .holds = kind_holds,
+				      .slice = kind_slice,
+				      .end = kind_end};
+static const struct pass_kind picky = {.name = "picky",
+				       .fits = kind_fits,
+				       .begin = kind_begin,
+				       .holds = kind_holds,
+				       .slice = kind_slice};
 
 /* ---- jobs --------------------------------------------------------------------------------------- */
 struct test_job {
@@ -136,13 +159,15 @@ static struct test_job *job_give(struct tenant *tenant, struct sched_target *to,
 
 static void start_with(uint32_t queue, uint32_t in_flight, uint64_t delay_ns)
 {
-	struct sched_config config = {.device = &fake_device,
+	struct sched_config config = {.fleet = &fleet,
 				      .bell = &bell,
 				      .clock = fake_clock,
 				      .queue = queue,
 				      .in_flight = in_flight,
-				      .delay_ns = delay_ns};
+				      .delay_ns = delay_ns,
+				      .slice_ns = SLICE_NS};
 
+	fleet_opened(fleet_add(&fleet, "cpu", "fake"), &fake_device);
 	now_ns = 1000000;
 	slices_a_pass = 1;
 	a = (struct tenant){.weight = 1};
@@ -576,7 +601,7 @@ START_TEST(test_a_failed_slice_fails_its_jobs_only)
 	fake_complete(-EIO, SLICE_NS);
 	sched_run(sched);
 	finish();
-	ck_assert_int_eq(first->error, -EIO);
+	ck_assert_int_eq(first->error, -EREMOTEIO);
 	ck_assert_int_eq((first == bad ? good : bad)->error, 0);
 }
 END_TEST

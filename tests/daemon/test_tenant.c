@@ -1,12 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Who a peer is, what it may do, how much of it; and counters as text. */
+/* Who a peer is, what it may do, how much of it. */
 #include <check.h>
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
-#include "daemon/net/metrics.h"
 #include "daemon/net/rights.h"
 #include "daemon/net/tenant.h"
 
@@ -122,15 +118,17 @@ START_TEST(test_in_flight_quota)
 {
 	struct tenant *lab;
 	uint32_t retry = 0;
+	enum metrics_quota quota;
 
 	ck_assert_int_eq(tenants_create(&both, SELF, &tenants), 0);
 	lab = find(1002, 77);
 	for (int i = 0; i < 5; i++)
-		ck_assert_int_eq(tenant_enter(lab, SECOND, &retry), 0);
-	ck_assert_int_eq(tenant_enter(lab, SECOND, &retry), -EDQUOT);
+		ck_assert_int_eq(tenant_enter(lab, SECOND, &retry, &quota), 0);
+	ck_assert_int_eq(tenant_enter(lab, SECOND, &retry, &quota), -EDQUOT);
+	ck_assert_int_eq(quota, QUOTA_IN_FLIGHT);
 	ck_assert_uint_ge(retry, 1);
 	tenant_leave(lab);
-	ck_assert_int_eq(tenant_enter(lab, SECOND, &retry), 0);
+	ck_assert_int_eq(tenant_enter(lab, SECOND, &retry, &quota), 0);
 	tenants_free(tenants);
 }
 END_TEST
@@ -139,29 +137,31 @@ START_TEST(test_rate_quota)
 {
 	struct tenant *gate;
 	uint32_t retry = 0;
+	enum metrics_quota quota;
 	uint64_t now = 1000 * SECOND;
 	int entered = 0;
 
 	ck_assert_int_eq(tenants_create(&both, SELF, &tenants), 0);
 	gate = find(1001, 1);
 	for (int i = 0; i < 30; i++) {
-		if (tenant_enter(gate, now, &retry) == 0) {
+		if (tenant_enter(gate, now, &retry, &quota) == 0) {
 			entered++;
 			tenant_leave(gate);
 		}
 	}
 	ck_assert_int_eq(entered, 10);
+	ck_assert_int_eq(quota, QUOTA_RATE);
 	ck_assert_uint_ge(retry, 100);
 	ck_assert_uint_le(retry, 101);
-	ck_assert_int_eq(tenant_enter(gate, now + SECOND / 10 - 1, &retry), -EDQUOT);
-	ck_assert_int_eq(tenant_enter(gate, now + SECOND / 10, &retry), 0);
+	ck_assert_int_eq(tenant_enter(gate, now + SECOND / 10 - 1, &retry, &quota), -EDQUOT);
+	ck_assert_int_eq(tenant_enter(gate, now + SECOND / 10, &retry, &quota), 0);
 	tenant_leave(gate);
 	/* A pause so long that its product with the rate would overflow. */
 	gate->refilled_ns = 0;
-	ck_assert_int_eq(tenant_enter(gate, UINT64_MAX / 10 + 1, &retry), 0);
+	ck_assert_int_eq(tenant_enter(gate, UINT64_MAX / 10 + 1, &retry, &quota), 0);
 	tenant_leave(gate);
 	gate->refilled_ns = now;
-	for (entered = 0; tenant_enter(gate, now + 100 * SECOND, &retry) == 0; entered++)
+	for (entered = 0; tenant_enter(gate, now + 100 * SECOND, &retry, &quota) == 0; entered++)
 		tenant_leave(gate);
 	ck_assert_int_eq(entered, 10); /* no more than a second's worth is saved */
 	tenants_free(tenants);
@@ -184,36 +184,87 @@ START_TEST(test_mapped_quota)
 }
 END_TEST
 
-static const char *name_of(uint32_t op)
+START_TEST(test_queue_quota)
 {
-	return op == 10 ? "echo" : NULL;
+	struct tenant *gate;
+
+	two[0].queue = 3;
+	ck_assert_int_eq(tenants_create(&both, SELF, &tenants), 0);
+	gate = find(1001, 1);
+	gate->jobs = 2;
+	ck_assert_int_eq(tenant_queue(gate), 0);
+	gate->jobs = 3;
+	ck_assert_int_eq(tenant_queue(gate), -EDQUOT);
+	tenants_free(tenants);
+}
+END_TEST
+
+START_TEST(test_what_the_file_states_is_in_force)
+{
+	struct tenant *gate;
+
+	two[0].gallery_quota = 4;
+	two[0].template_quota = 500;
+	two[0].class = CONFIG_BATCH;
+	two[0].classes = 1u << CONFIG_BATCH;
+	ck_assert_int_eq(tenants_create(&both, SELF, &tenants), 0);
+	gate = tenants_named(tenants, "gate");
+	ck_assert_ptr_eq(gate, find(1001, 1));
+	ck_assert_uint_eq(gate->gallery_quota, 4);
+	ck_assert_uint_eq(gate->template_quota, 500);
+	ck_assert_int_eq(gate->class, CONFIG_BATCH);
+	ck_assert_uint_eq(gate->classes, 1u << CONFIG_BATCH);
+	ck_assert_int_eq(find(0, 0)->class, CONFIG_INTERACTIVE);
+	ck_assert_uint_eq(find(0, 0)->classes, 1u << CONFIG_BATCH | 1u << CONFIG_INTERACTIVE);
+	tenants_free(tenants);
+}
+END_TEST
+
+static uint32_t there(void)
+{
+	uint32_t count = 0;
+
+	for (const char *const *name = (const char *const[]){"gate", "lab", NULL}; *name; name++)
+		count += tenants_named(tenants, *name) != NULL;
+	return count;
 }
 
-START_TEST(test_metrics_text)
+static void count_tenant(void *user, struct tenant *tenant)
 {
-	struct metrics *metrics = calloc(1, sizeof(*metrics));
-	char *text = NULL;
-	size_t bytes = 0;
-	FILE *out = open_memstream(&text, &bytes);
+	(void)tenant;
+	++*(uint32_t *)user;
+}
 
-	metrics_request(metrics, 10, 0);
-	metrics_request(metrics, 10, 7);
-	metrics_request(metrics, 10, 7);
-	metrics_latency(metrics, 10, STAGE_TOTAL, 1000);
-	metrics_latency(metrics, 10, STAGE_TOTAL, 1001);
-	metrics_latency(metrics, 10, STAGE_TOTAL, 3600ull * 1000000000);
-	metrics_batch(metrics, 12);
-	metrics_print(metrics, name_of, out);
-	fclose(out);
-	ck_assert_ptr_nonnull(strstr(text, "facet_requests_total{op=\"echo\",code=\"ok\"} 1\n"));
-	ck_assert_ptr_nonnull(strstr(text, "facet_errors_total{cause=\"overloaded\"} 2\n"));
-	ck_assert_ptr_nonnull(strstr(text, "stage=\"total\",le=\"0.000001\"} 1\n"));
-	ck_assert_ptr_nonnull(strstr(text, "stage=\"total\",le=\"0.000002\"} 2\n"));
-	ck_assert_ptr_nonnull(strstr(text, "stage=\"total\",le=\"+Inf\"} 3\n"));
-	ck_assert_ptr_nonnull(strstr(text, "facet_batch_queries_bucket{le=\"8\"} 0\n"));
-	ck_assert_ptr_nonnull(strstr(text, "facet_batch_queries_bucket{le=\"16\"} 1\n"));
-	free(text);
-	free(metrics);
+/* One that left the file goes once it has nothing under way; the built-in ones stay. */
+START_TEST(test_sweep)
+{
+	struct tenant *gate;
+	uint32_t count = 0, retry;
+	enum metrics_quota quota;
+
+	ck_assert_int_eq(tenants_create(&both, SELF, &tenants), 0);
+	gate = find(1001, 1);
+	tenants_sweep(tenants);
+	ck_assert_uint_eq(there(), 2);
+	ck_assert_int_eq(tenant_enter(gate, SECOND, &retry, &quota), 0);
+	gate->jobs = 1;
+	ck_assert_int_eq(tenants_reload(tenants, &none), 0);
+	ck_assert_uint_eq(there(), 0);
+	tenants_sweep(tenants);
+	tenants_each(tenants, count_tenant, &count);
+	ck_assert_uint_eq(count, 3); /* gate has a request under way, lab has none */
+	tenant_leave(gate);
+	tenants_sweep(tenants);
+	gate->jobs = 0;
+	tenants_sweep(tenants);
+	count = 0;
+	tenants_each(tenants, count_tenant, &count);
+	ck_assert_uint_eq(count, 2);
+	ck_assert_str_eq(find(0, 0)->name, "local");
+	ck_assert_str_eq(find(5, 5)->name, "nobody");
+	ck_assert_ptr_eq(tenants_nobody(tenants), find(5, 5));
+	ck_assert_ptr_null(tenants_named(tenants, "local"));
+	tenants_free(tenants);
 }
 END_TEST
 
@@ -231,7 +282,9 @@ int main(void)
 	tcase_add_test(tcase, test_in_flight_quota);
 	tcase_add_test(tcase, test_rate_quota);
 	tcase_add_test(tcase, test_mapped_quota);
-	tcase_add_test(tcase, test_metrics_text);
+	tcase_add_test(tcase, test_queue_quota);
+	tcase_add_test(tcase, test_what_the_file_states_is_in_force);
+	tcase_add_test(tcase, test_sweep);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);

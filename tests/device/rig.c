@@ -2,17 +2,43 @@
 #include "tests/device/rig.h"
 
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define GAP 0x5a
 
+static const char *kind(void)
+{
+	const char *named = getenv("FACET_TEST_DEVICE");
+
+	return named && named[0] ? named : "cpu";
+}
+
+bool rig_is_cpu(void)
+{
+	return !strcmp(kind(), "cpu");
+}
+
 struct device *rig_open(uint32_t threads, uint32_t queue)
 {
-	const struct device_config config = {.threads = threads, .queue = queue};
+	char name[16], why[256] = "";
+	const char *select = strchr(kind(), ':');
+	const struct device_config config = {.threads = threads,
+					     .queue = queue,
+					     .select = select ? select + 1 : NULL,
+					     .cache = getenv("FACET_TEST_CACHE"),
+					     .isa = rig_is_cpu() ? NULL
+								 : getenv("FACET_TEST_VARIANT"),
+					     .libexec = getenv("BUILD") ? getenv("BUILD") : "build",
+					     .why = why,
+					     .why_bytes = sizeof(why)};
 	struct device *device;
+	int err;
 
-	ck_assert_int_eq(device_open("cpu", &config, &device), 0);
+	snprintf(name, sizeof(name), "%.*s", (int)strcspn(kind(), ":"), kind());
+	err = device_open(name, &config, &device);
+	ck_assert_msg(!err, "%s: error %d: %s", kind(), err, why);
 	return device;
 }
 
@@ -72,12 +98,17 @@ void rig_memory_init(struct rig_memory *memory, struct device *device, uint64_t 
 	*memory = (struct rig_memory){.device = device, .size = size};
 	ck_assert_int_eq(device->ops->buffer_create(device, size, &memory->buffer), 0);
 	memory->base = device->ops->buffer_map(memory->buffer);
+	memory->copied = !memory->base;
+	if (memory->copied)
+		memory->base = malloc(size);
 	memory->in_span = calloc(1, size);
 	memset(memory->base, GAP, size);
 }
 
 void rig_memory_free(struct rig_memory *memory)
 {
+	if (memory->copied)
+		free(memory->base);
 	memory->device->ops->buffer_free(memory->buffer);
 	free(memory->in_span);
 }
@@ -85,7 +116,13 @@ void rig_memory_free(struct rig_memory *memory)
 struct device_span rig_span(struct rig_memory *memory, uint64_t bytes, uint32_t align,
 			    uint64_t *seed)
 {
-	uint64_t at = (memory->used + 256) / 128 * 128 + align;
+	struct device_caps caps;
+	uint64_t at;
+
+	memory->device->ops->caps(memory->device, &caps);
+	/* The CPU takes any address; what a board asks for, it gets, but no more. */
+	align = caps.reads_host_memory || caps.alignment < align ? align : caps.alignment;
+	at = (memory->used + 256 + 2 * align) / (2 * align) * (2 * align) + align;
 
 	ck_assert_uint_le(at + bytes, memory->size);
 	memory->used = at + bytes;
@@ -106,4 +143,35 @@ bool rig_gaps_intact(const struct rig_memory *memory)
 		if (!memory->in_span[i] && memory->base[i] != GAP)
 			return false;
 	return true;
+}
+
+int rig_run_in(struct rig_memory *memory, const struct device_command *commands, uint32_t count,
+	       uint32_t *error_index)
+{
+	const struct device_ops *ops = memory->device->ops;
+	int err;
+
+	if (memory->copied)
+		ck_assert_int_eq(ops->buffer_write(memory->buffer, 0, memory->base, memory->size),
+				 0);
+	err = rig_run(memory->device, commands, count, error_index);
+	if (memory->copied)
+		ck_assert_int_eq(ops->buffer_read(memory->buffer, 0, memory->base, memory->size),
+				 0);
+	return err;
+}
+
+struct device_rows *rig_rows(struct device *device, const struct search_rows *rows, uint64_t tiles)
+{
+	struct device_command load = {.op = DEVICE_LOAD};
+	struct device_rows *copy;
+	struct device_caps caps;
+
+	device->ops->caps(device, &caps);
+	if (caps.reads_host_memory)
+		return NULL;
+	ck_assert_int_eq(device->ops->rows_create(device, rows, 0, tiles, &copy), 0);
+	load.load = (struct device_load){copy, 0, tiles};
+	ck_assert_int_eq(rig_run(device, &load, 1, NULL), 0);
+	return copy;
 }

@@ -4,9 +4,12 @@
 #define FACET_TESTS_DEVICE_RIG_H
 
 #include <pthread.h>
+#include <stdbool.h>
 #include "daemon/device/device.h"
 
+/* Of the kind that FACET_TEST_DEVICE names, as KIND or KIND:SELECT; of the CPU without it. */
 struct device *rig_open(uint32_t threads, uint32_t queue);
+bool rig_is_cpu(void);
 
 /* Waits for a batch; rig_done is its done(). */
 struct rig_wait {
@@ -34,7 +37,8 @@ float rig_float(uint64_t *seed, float low, float high);
 
 /*
  * Memory for operands: spans are cut from one buffer with gaps of a known pattern between them;
- * rig_gaps_intact() is false after a write outside the spans.
+ * rig_gaps_intact() is false after a write outside the spans. Where the host has no view of a
+ * buffer, base is a copy, which rig_run_in() sends before and fetches after.
  */
 struct rig_memory {
 	struct device *device;
@@ -42,6 +46,7 @@ struct rig_memory {
 	uint8_t *base;
 	uint64_t used, size;
 	uint8_t *in_span; /* [size] */
+	bool copied;
 };
 
 void rig_memory_init(struct rig_memory *memory, struct device *device, uint64_t size);
@@ -51,5 +56,10 @@ struct device_span rig_span(struct rig_memory *memory, uint64_t bytes, uint32_t 
 			    uint64_t *seed);
 void *rig_data(const struct rig_memory *memory, const struct device_span *span);
 bool rig_gaps_intact(const struct rig_memory *memory);
+int rig_run_in(struct rig_memory *memory, const struct device_command *commands, uint32_t count,
+	       uint32_t *error_index);
+
+/* The device's copy of tiles [0, tiles), loaded; NULL where it reads the host's. */
+struct device_rows *rig_rows(struct device *device, const struct search_rows *rows, uint64_t tiles);
 
 #endif

@@ -16,6 +16,7 @@
 
 struct gallery {
 	struct search_rows rows;
+	struct device_rows *resident; /* NULL: the device reads the host's */
 	uint8_t *tiles;
 	float *scale;
 	uint64_t *id, *tags;
@@ -39,7 +40,7 @@ static void put_row(struct gallery *g, uint64_t r, uint64_t *seed)
 	__atomic_store_n(&g->born[r], rig_random(seed) % 12, __ATOMIC_RELEASE);
 }
 
-static void gallery_init(struct gallery *g, uint64_t *seed)
+static void gallery_init(struct gallery *g, struct device *device, uint64_t *seed)
 {
 	g->tiles = aligned_alloc(64, (size_t)ALL * DIM);
 	memset(g->tiles, 128, (size_t)ALL * DIM);
@@ -61,10 +62,13 @@ static void gallery_init(struct gallery *g, uint64_t *seed)
 				       .subject = g->subject};
 	for (uint64_t r = 0; r < ROWS; r++)
 		put_row(g, r, seed);
+	g->resident = rig_rows(device, &g->rows, ALL / 16);
 }
 
-static void gallery_free(struct gallery *g)
+static void gallery_free(struct gallery *g, struct device *device)
 {
+	if (g->resident)
+		device->ops->rows_free(g->resident);
 	free(g->tiles);
 	free(g->scale);
 	free(g->id);
@@ -133,6 +137,7 @@ static struct device_command search_command(const struct gallery *g, const struc
 {
 	return (struct device_command){.op = DEVICE_SEARCH,
 				       .search = {.rows = &g->rows,
+						  .resident = g->resident,
 						  .tile_begin = tile_begin,
 						  .tile_end = tile_end,
 						  .queries = p->query,
@@ -150,7 +155,7 @@ START_TEST(shared_and_in_pieces)
 	struct gallery g;
 	struct probes *p = calloc(1, sizeof(*p));
 
-	gallery_init(&g, &seed);
+	gallery_init(&g, device, &seed);
 	for (size_t c = 0; c < sizeof(counts) / sizeof(counts[0]); c++) {
 		uint64_t step = pieces[(c + (size_t)_i) % 3];
 		struct device_command commands[8];
@@ -165,8 +170,8 @@ START_TEST(shared_and_in_pieces)
 		ck_same_lists(p, "in pieces");
 		probes_free(p);
 	}
+	gallery_free(&g, device);
 	device->ops->close(device);
-	gallery_free(&g);
 	free(p);
 }
 END_TEST
@@ -180,7 +185,7 @@ START_TEST(very_long_lists)
 	struct gallery g;
 	struct probes *p = calloc(1, sizeof(*p));
 
-	gallery_init(&g, &seed);
+	gallery_init(&g, device, &seed);
 	for (uint32_t count = 1; count <= 8; count += 7) {
 		probes_init(p, count, &seed);
 		for (uint32_t i = 0; i < count; i++) {
@@ -198,8 +203,8 @@ START_TEST(very_long_lists)
 		ck_same_lists(p, "long lists");
 		probes_free(p);
 	}
+	gallery_free(&g, device);
 	device->ops->close(device);
-	gallery_free(&g);
 	free(p);
 }
 END_TEST
@@ -234,7 +239,7 @@ START_TEST(rows_come_and_go_meanwhile)
 	struct probes *p = calloc(1, sizeof(*p));
 	pthread_t thread;
 
-	gallery_init(&g, &seed);
+	gallery_init(&g, device, &seed);
 	probes_init(p, 8, &seed);
 	ck_assert_int_eq(ref_search(&g.rows, 0, ROWS, p->query, p->count, p->expected), 0);
 	pthread_create(&thread, NULL, append, &appender);
@@ -249,8 +254,8 @@ START_TEST(rows_come_and_go_meanwhile)
 	atomic_store(&appender.stop, true);
 	pthread_join(thread, NULL);
 	probes_free(p);
+	gallery_free(&g, device);
 	device->ops->close(device);
-	gallery_free(&g);
 	free(p);
 }
 END_TEST
@@ -264,7 +269,7 @@ START_TEST(wrong_searches)
 	struct probes *p = calloc(1, sizeof(*p));
 	struct device_command good, c;
 
-	gallery_init(&g, &seed);
+	gallery_init(&g, device, &seed);
 	probes_init(p, 2, &seed);
 	good = search_command(&g, p, 0, ROWS / 16);
 #define REFUSED(...)                                                                               \
@@ -293,8 +298,8 @@ START_TEST(wrong_searches)
 	p->query[0].limit = 0;
 	ck_assert_int_eq(rig_run(device, &good, 1, NULL), 0);
 	probes_free(p);
+	gallery_free(&g, device);
 	device->ops->close(device);
-	gallery_free(&g);
 	free(p);
 }
 END_TEST

@@ -185,6 +185,39 @@ static void check_table(struct rng *r, const struct cpu_kernels *k, const struct
 	free(untouched);
 }
 
+/* ---- checksums ------------------------------------------------------------------------------ */
+
+static void check_checksums(struct rng *r, const struct operands *o, uint64_t seed)
+{
+	const struct op_conv2d *p = &o->p;
+	size_t pixels = o->outputs / p->oc;
+	uint32_t rows = p->n * op_conv2d_oh(p), cut = rng_below(r, rows + 1);
+	uint32_t *want = fixture_alloc(pixels * 4), *got = fixture_alloc(pixels * 4);
+	void *packed = fixture_alloc(cpu_conv2d_checksum_bytes(p));
+	int8_t *padded = padded_copy(o);
+
+	for (size_t m = 0; m < pixels; m++) {
+		int64_t sum = 0;
+
+		for (uint32_t c = 0; c < p->oc; c++)
+			sum += oracle_sum(o, padded, m, c);
+		want[m] = (uint32_t)sum;
+	}
+	ck_assert_int_eq(ref_conv2d_checksum(p, o->x, o->w, o->bias, got), 0);
+	ck_assert_msg(!memcmp(want, got, pixels * 4), "ref, seed %d", (int)seed);
+	cpu_conv2d_checksum_pack(p, o->w, o->bias, packed);
+	for (const struct cpu_kernels *const *k = cpu_kernels_all(); *k; k++) {
+		memset(got, 0x5a, pixels * 4);
+		cpu_conv2d_checksum(*k, p, packed, o->x, got, cut, rows);
+		cpu_conv2d_checksum(*k, p, packed, o->x, got, 0, cut);
+		ck_assert_msg(!memcmp(want, got, pixels * 4), "%s, seed %d", (*k)->name, (int)seed);
+	}
+	free(want);
+	free(got);
+	free(packed);
+	free(padded);
+}
+
 static void check_operands(struct rng *r, const struct operands *o, uint64_t seed)
 {
 	void *want = oracle(o);
@@ -194,6 +227,7 @@ static void check_operands(struct rng *r, const struct operands *o, uint64_t see
 	expect_same(o, want, ref, "ref", seed);
 	for (const struct cpu_kernels *const *k = cpu_kernels_all(); *k; k++)
 		check_table(r, *k, o, want, seed);
+	check_checksums(r, o, seed);
 	free(want);
 	free(ref);
 }
@@ -336,6 +370,7 @@ static const struct op_conv2d edges[] = {
 	CONV(24, 24, 3, 64, 3, 2, 1),  CONV(20, 20, 1, 8, 5, 2, 2),
 	CONV(7, 7, 96, 96, 3, 1, 1),   CONV(9, 15, 31, 33, 3, 2, 1),
 	CONV(7, 7, 512, 64, 1, 1, 0),  CONV(4, 4, 64, 128, 3, 2, 0),
+	CONV(3, 2, 35, 300, 3, 1, 1), /* weights' sums that leave int16 */
 	DEPTHWISE(7, 7, 512, 7, 1, 0), DEPTHWISE(1, 1, 64, 3, 1, 1),
 	DEPTHWISE(8, 8, 128, 3, 2, 1), DEPTHWISE(9, 9, 63, 3, 1, 1),
 	DEPTHWISE(5, 6, 65, 5, 1, 2),  DEPTHWISE(2, 2, 2, 3, 2, 1),

@@ -95,6 +95,34 @@ static void expect_same(const struct operands *o, const void *want, const void *
 			     i / size, (unsigned long long)seed, o->p.m, o->p.n, o->p.k, o->p.out);
 }
 
+static void check_checksums(const struct operands *o, uint64_t seed)
+{
+	const struct op_gemm *p = &o->p;
+	uint32_t *want = fixture_alloc((size_t)p->m * 4), *got = fixture_alloc((size_t)p->m * 4);
+	void *packed = fixture_alloc(cpu_gemm_checksum_bytes(p));
+
+	for (size_t m = 0; m < p->m; m++) {
+		want[m] = 0;
+		for (size_t n = 0; n < p->n; n++)
+			want[m] += (uint32_t)o->bias[n];
+		for (size_t k = 0; k < p->k; k++)
+			for (size_t n = 0; n < p->n; n++)
+				want[m] += (uint32_t)(o->a[m * p->k + k] * o->b[n * p->k + k]);
+	}
+	ck_assert_int_eq(ref_gemm_checksum(p, o->a, o->b, o->bias, got), 0);
+	ck_assert_msg(!memcmp(want, got, (size_t)p->m * 4), "ref, seed %d", (int)seed);
+	cpu_gemm_checksum_pack(p, o->b, o->bias, packed);
+	for (const struct cpu_kernels *const *k = cpu_kernels_all(); *k; k++) {
+		memset(got, 0x5a, (size_t)p->m * 4);
+		cpu_gemm_checksum(*k, p, packed, o->a, got, 0, p->m);
+		ck_assert_msg(!memcmp(want, got, (size_t)p->m * 4), "%s, seed %d", (*k)->name,
+			      (int)seed);
+	}
+	free(want);
+	free(got);
+	free(packed);
+}
+
 static void check_operands(struct rng *r, const struct operands *o, uint64_t seed)
 {
 	size_t bytes = (size_t)o->p.m * o->p.n * fixture_out_bytes(o->p.out);
@@ -113,6 +141,7 @@ static void check_operands(struct rng *r, const struct operands *o, uint64_t see
 		ck_assert_int_lt(run_slice(&run, 0, o->p.m + 1), 0);
 		free(run.packed);
 	}
+	check_checksums(o, seed);
 	free(want);
 	free(y);
 }

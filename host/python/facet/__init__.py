@@ -13,7 +13,7 @@ by one thread at a time, and not by a child after fork().
 """
 
 from ._lib import LibraryMissing
-from .client import BATCH, COSINE, DOT, INTERACTIVE, L2, Client, Hits, Page, Verdict
+from .client import BATCH, CLASS_DEFAULT, COSINE, DOT, INTERACTIVE, L2, Client, Hits, Page, Verdict
 from .errors import (
     Aborted,
     AlreadyExists,
@@ -33,8 +33,8 @@ from .errors import (
 
 __version__ = "0.1.0"
 __all__ = [
-    "Aborted", "AlreadyExists", "BATCH", "COSINE", "Cancelled", "Client", "DOT", "DataLoss",
-    "DeadlineExceeded", "Error", "FailedPrecondition", "Hits", "INTERACTIVE", "Internal",
+    "Aborted", "AlreadyExists", "BATCH", "CLASS_DEFAULT", "COSINE", "Cancelled", "Client", "DOT",
+    "DataLoss", "DeadlineExceeded", "Error", "FailedPrecondition", "Hits", "INTERACTIVE", "Internal",
     "InvalidArgument", "L2", "LibraryMissing", "NotFound", "Overloaded", "Page",
     "PermissionDenied", "Unavailable", "Unimplemented", "Verdict",
 ]

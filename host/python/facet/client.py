@@ -12,7 +12,7 @@ from . import _lib
 from .errors import BY_CODE, Error
 
 COSINE, DOT, L2 = 0, 1, 2
-INTERACTIVE, BATCH = 0, 1
+CLASS_DEFAULT, BATCH, INTERACTIVE = 0, 1, 2
 _TYPES = {np.dtype(np.float32): 0, np.dtype(np.int8): 1, np.dtype(np.uint8): 2,
           np.dtype(np.int32): 3}
 _DTYPES = {number: dtype for dtype, number in _TYPES.items()}
@@ -174,7 +174,7 @@ class Client:
     timeout is of each call, in seconds; tag and trace show in the daemon's logs and metrics.
     """
 
-    def __init__(self, path=None, *, timeout=None, tag=0, trace=0, cls=INTERACTIVE,
+    def __init__(self, path=None, *, timeout=None, tag=0, trace=0, cls=CLASS_DEFAULT,
                  connect_timeout=None, reconnect_timeout=None):
         self._c = ctypes.c_void_p()
         self._api = _lib.load()
@@ -221,7 +221,7 @@ class Client:
         finally:
             self._api.facet_free(pointer)
 
-    def defaults(self, *, timeout=None, tag=0, trace=0, cls=INTERACTIVE):
+    def defaults(self, *, timeout=None, tag=0, trace=0, cls=CLASS_DEFAULT):
         """How all later calls are made."""
         self._call("facet_defaults", _lib.Call(timeout_ns=int((timeout or 0) * 1e9), tag=tag,
                                                trace=trace, class_=cls))
