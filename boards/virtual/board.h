@@ -58,10 +58,8 @@ struct board_config {
 	struct board_sensor_config sensor[SHELL_SENSORS_MAX];
 };
 
-/* The board that boards/virtual/board.ini describes, without that file. */
+/* A DMA unit, two compute units, two banks of 1 GiB, two sensors. */
 void board_config_preset(struct board_config *config);
-/* 0; -errno, after writing what is wrong, with file and line, to text. */
-int board_config_read(struct board_config *config, const char *path, char *text, size_t bytes);
 
 /* Where interrupts go: a message written to an address, as MSI-X has it. Called from the board's
  * threads, one at a time, never while one of its locks is held. */

@@ -18,12 +18,12 @@ static const struct {
 	[SHELL_OP_MEMTEST] = {engine_memtest}, [SHELL_OP_BURN] = {engine_burn},
 };
 
-#define ROW(name, args, least, most, outputs)                                                      \
-	[SHELL_OP_##name] = {sizeof(args), least, most, outputs},
+#define ROW(name, arguments, least, most, outputs)                                                 \
+	[SHELL_OP_##name] = {sizeof(arguments), least, most, outputs},
 static const struct engine shapes[SHELL_OPS] = {SHELL_OP_TABLE_OF(ROW)};
 
-#define FITS(name, args, least, most, outputs)                                                     \
-	_Static_assert(sizeof(args) <= sizeof(((struct job *)0)->args) &&                          \
+#define FITS(name, arguments, least, most, outputs)                                                \
+	_Static_assert(sizeof(arguments) <= sizeof(((struct job *)0)->args) &&                     \
 			       (most) <= SHELL_OPERANDS_MAX,                                       \
 		       "a job holds them");
 SHELL_OP_TABLE_OF(FITS)
@@ -45,7 +45,7 @@ void *engine_alloc(struct job *job, uint64_t bytes)
 	if (bytes <= UINT64_C(1) << 32)
 		memory = aligned_alloc(64, (bytes + 63) / 64 * 64);
 	if (!memory) {
-		job_fail(job, SHELL_INTERNAL, SHELL_INDEX_NONE, 0);
+		task_fail(job, SHELL_INTERNAL, SHELL_INDEX_NONE, 0);
 		return NULL;
 	}
 	memset(memory, 0, bytes);
@@ -77,12 +77,12 @@ float engine_float(uint32_t bits)
 
 int engine_open(struct job *job)
 {
-	uint32_t outputs = engine_of(job->entry.op)->outputs;
+	uint64_t outputs = engine_of(job->entry.op)->outputs;
 
 	for (uint32_t i = 0; i < job->operands; i++)
 		if (view_open(job, i, outputs >> i & 1))
 			return -1;
-	return job_alive(job) ? 0 : -1;
+	return task_alive(job) ? 0 : -1;
 }
 
 /* Rows of one slice, so that a unit looks up every few milliseconds. */

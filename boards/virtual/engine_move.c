@@ -19,7 +19,7 @@ static void spoil(struct job *job, void *data, uint64_t bytes)
 {
 	struct fault hit;
 
-	if (fault_flip(job->board, FAULT_OUTPUT, job->unit->index, &hit))
+	if (fault_strikes(job->board, FAULT_OUTPUT, job->unit->index, &hit))
 		fault_flip_bit(data, bytes, hit.bit);
 }
 
@@ -29,7 +29,7 @@ static int move_bytes(struct job *job, struct cursor *out, struct cursor *in, ui
 	for (uint64_t at = 0; at < bytes; at += BUFFER) {
 		uint64_t n = least(bytes - at, BUFFER);
 
-		if (!job_alive(job) || cursor_read(in, buffer, n))
+		if (!task_alive(job) || cursor_read(in, buffer, n))
 			return -1;
 		spoil(job, buffer, n);
 		if (cursor_write(out, buffer, n))
@@ -62,7 +62,7 @@ static int run_rows(struct job *job, const struct shell_copy *args)
 	int err;
 
 	if (!buffer)
-		return job_fail(job, SHELL_INTERNAL, SHELL_INDEX_NONE, 0);
+		return task_fail(job, SHELL_INTERNAL, SHELL_INDEX_NONE, 0);
 	err = move_rows(job, args, buffer);
 	free(buffer);
 	return err;
@@ -75,10 +75,10 @@ static int check_rows(struct job *job, uint32_t index, uint64_t stride)
 	uint64_t bytes;
 
 	if (stride < args->row_bytes)
-		return job_fail(job, SHELL_BAD_ARGS, SHELL_INDEX_NONE, 0);
+		return task_fail(job, SHELL_BAD_ARGS, SHELL_INDEX_NONE, 0);
 	if (__builtin_mul_overflow(args->rows - 1, stride, &bytes) ||
 	    __builtin_add_overflow(bytes, args->row_bytes, &bytes))
-		return job_fail(job, SHELL_BAD_ARGS, SHELL_INDEX_NONE, 0);
+		return task_fail(job, SHELL_BAD_ARGS, SHELL_INDEX_NONE, 0);
 	return operand_length(job, index, bytes, 1);
 }
 
@@ -87,7 +87,7 @@ int engine_copy(struct job *job)
 	const struct shell_copy *args = &job->args.copy;
 
 	if (!args->rows || !args->row_bytes)
-		return job_fail(job, SHELL_BAD_ARGS, SHELL_INDEX_NONE, 0);
+		return task_fail(job, SHELL_BAD_ARGS, SHELL_INDEX_NONE, 0);
 	if (check_rows(job, OUT, args->out_stride) || check_rows(job, IN, args->in_stride))
 		return -1;
 	return run_rows(job, args);
@@ -99,7 +99,7 @@ int engine_echo(struct job *job)
 	const struct shell_copy args = {bytes, 1, bytes, bytes};
 
 	if (job->args.bytes[0] || memcmp(job->args.bytes, job->args.bytes + 1, 7))
-		return job_fail(job, SHELL_BAD_ARGS, SHELL_INDEX_NONE, 0);
+		return task_fail(job, SHELL_BAD_ARGS, SHELL_INDEX_NONE, 0);
 	if (operand_length(job, OUT, bytes, 1))
 		return -1;
 	return bytes ? run_rows(job, &args) : 0;
@@ -114,7 +114,7 @@ static int fill_bytes(struct job *job, uint8_t *buffer)
 
 	cursor_init(&out, job, OUT);
 	for (uint64_t at = 0; at < bytes; at += BUFFER)
-		if (!job_alive(job) || cursor_write(&out, buffer, least(bytes - at, BUFFER)))
+		if (!task_alive(job) || cursor_write(&out, buffer, least(bytes - at, BUFFER)))
 			return -1;
 	return 0;
 }
@@ -124,13 +124,13 @@ static int count_different(struct job *job, const uint8_t *pattern)
 	uint64_t bytes = job->operand[OUT].length;
 	uint8_t *found = malloc(BUFFER);
 	struct cursor in;
-	int err = found ? 0 : job_fail(job, SHELL_INTERNAL, SHELL_INDEX_NONE, 0);
+	int err = found ? 0 : task_fail(job, SHELL_INTERNAL, SHELL_INDEX_NONE, 0);
 
 	cursor_init(&in, job, OUT);
 	for (uint64_t at = 0; at < bytes && !err; at += BUFFER) {
 		uint64_t n = least(bytes - at, BUFFER);
 
-		err = !job_alive(job) || cursor_read(&in, found, n) ? -1 : 0;
+		err = !task_alive(job) || cursor_read(&in, found, n) ? -1 : 0;
 		for (uint64_t i = 0; i < n && !err; i++)
 			job->value += found[i] != pattern[i];
 	}
@@ -146,13 +146,13 @@ int engine_fill(struct job *job)
 	int err;
 
 	if (args->flags & ~SHELL_FILL_VERIFY || args->reserved)
-		return job_fail(job, SHELL_BAD_ARGS, SHELL_INDEX_NONE, 0);
+		return task_fail(job, SHELL_BAD_ARGS, SHELL_INDEX_NONE, 0);
 	if (!operand_present(job, OUT) ||
 	    (verify && !(job->operand[OUT].access & SHELL_ACCESS_READ)))
-		return job_fail(job, SHELL_BAD_OPERAND, OUT, job->operand[OUT].address);
+		return task_fail(job, SHELL_BAD_OPERAND, OUT, job->operand[OUT].address);
 	pattern = malloc(BUFFER);
 	if (!pattern)
-		return job_fail(job, SHELL_INTERNAL, SHELL_INDEX_NONE, 0);
+		return task_fail(job, SHELL_INTERNAL, SHELL_INDEX_NONE, 0);
 	for (uint64_t i = 0; i < BUFFER; i += 8)
 		memcpy(pattern + i, &args->pattern, 8);
 	err = fill_bytes(job, pattern);

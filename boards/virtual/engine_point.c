@@ -45,7 +45,7 @@ static int run_pool2d(struct job *job, const struct op_pool2d *op, uint64_t rows
 		int err = job->board->kernels->pool2d(op, data(job, 1), data(job, 0), (uint32_t)row,
 						      (uint32_t)end);
 
-		if (!job_alive(job) || job_check(job, err))
+		if (!task_alive(job) || task_check(job, err))
 			return -1;
 	}
 	return view_flush(job);
@@ -58,8 +58,8 @@ int engine_pool2d(struct job *job)
 
 	pool2d_of(&op, &job->args.pool2d);
 	if (job->args.pool2d.reserved)
-		return job_fail(job, SHELL_BAD_ARGS, SHELL_INDEX_NONE, 0);
-	if (job_check(job, op_pool2d_check(&op)))
+		return task_fail(job, SHELL_BAD_ARGS, SHELL_INDEX_NONE, 0);
+	if (task_check(job, op_pool2d_check(&op)))
 		return -1;
 	rows = (uint64_t)op.n * op_pool2d_oh(&op);
 	outputs = rows * op_pool2d_ow(&op) * op.c;
@@ -86,14 +86,15 @@ int engine_add(struct job *job)
 	};
 
 	if (a->reserved)
-		return job_fail(job, SHELL_BAD_ARGS, SHELL_INDEX_NONE, 0);
-	if (job_check(job, op_add_check(&op)))
+		return task_fail(job, SHELL_BAD_ARGS, SHELL_INDEX_NONE, 0);
+	if (task_check(job, op_add_check(&op)))
 		return -1;
 	for (uint32_t i = 0; i < 3; i++)
 		if (operand_length(job, i, op.count, 1))
 			return -1;
 	if (engine_open(job) ||
-	    job_check(job, job->board->kernels->add(&op, data(job, 1), data(job, 2), data(job, 0))))
+	    task_check(job,
+		       job->board->kernels->add(&op, data(job, 1), data(job, 2), data(job, 0))))
 		return -1;
 	return view_flush(job);
 }
@@ -106,14 +107,14 @@ int engine_table(struct job *job)
 	const struct op_table op = {a->pixels, a->c, a->per_channel == 1};
 
 	if (a->per_channel > 1)
-		return job_fail(job, SHELL_BAD_ARGS, SHELL_INDEX_NONE, 0);
-	if (job_check(job, op_table_check(&op)))
+		return task_fail(job, SHELL_BAD_ARGS, SHELL_INDEX_NONE, 0);
+	if (task_check(job, op_table_check(&op)))
 		return -1;
 	if (operand_length(job, 0, op.pixels * op.c, 1) ||
 	    operand_length(job, 1, op.pixels * op.c, 1) ||
 	    operand_length(job, 2, op.per_channel ? op.c * 256u : 256u, 1) || engine_open(job) ||
-	    job_check(job,
-		      job->board->kernels->table(&op, data(job, 2), data(job, 1), data(job, 0))))
+	    task_check(job,
+		       job->board->kernels->table(&op, data(job, 2), data(job, 1), data(job, 0))))
 		return -1;
 	return view_flush(job);
 }
@@ -127,14 +128,14 @@ static int concat_of(struct job *job, struct op_concat *op)
 	*op = (struct op_concat){.pixels = a->pixels, .inputs = a->inputs};
 	memcpy(op->c, a->c, sizeof(op->c));
 	if (a->reserved)
-		return job_fail(job, SHELL_BAD_ARGS, SHELL_INDEX_NONE, 0);
-	if (job_check(job, op_concat_check(op)))
+		return task_fail(job, SHELL_BAD_ARGS, SHELL_INDEX_NONE, 0);
+	if (task_check(job, op_concat_check(op)))
 		return -1;
 	for (uint32_t i = op->inputs; i < OP_CONCAT_MAX; i++)
 		if (a->c[i])
-			return job_fail(job, SHELL_BAD_ARGS, SHELL_INDEX_NONE, 0);
+			return task_fail(job, SHELL_BAD_ARGS, SHELL_INDEX_NONE, 0);
 	if (job->operands != 2 * op->inputs + 1)
-		return job_fail(job, SHELL_BAD_ENTRY, SHELL_INDEX_NONE, 0);
+		return task_fail(job, SHELL_BAD_ENTRY, SHELL_INDEX_NONE, 0);
 	return 0;
 }
 
@@ -164,7 +165,7 @@ int engine_concat(struct job *job)
 		x[i] = data(job, 1 + i);
 		tables[i] = data(job, 1 + op.inputs + i);
 	}
-	if (job_check(job, job->board->kernels->concat(&op, x, tables, data(job, 0))))
+	if (task_check(job, job->board->kernels->concat(&op, x, tables, data(job, 0))))
 		return -1;
 	return view_flush(job);
 }

@@ -52,12 +52,12 @@ static int check_shape(struct product *p, int (*check)(struct product *p))
 	int err;
 
 	if ((uint32_t)p->out > OP_OUT_S32)
-		return job_fail(p->job, SHELL_BAD_ARGS, SHELL_INDEX_NONE, 0);
+		return task_fail(p->job, SHELL_BAD_ARGS, SHELL_INDEX_NONE, 0);
 	err = op_requant_check(&(struct op_requant){one, one, q.s_r, q.z_r, q.z, q.lo, q.hi}, 1,
 			       p->out);
 	if (!err)
 		err = check(p);
-	return job_check(p->job, err);
+	return task_check(p->job, err);
 }
 
 static bool absent_or(struct job *job, uint32_t index, bool wanted)
@@ -78,13 +78,13 @@ static int check_operands(struct product *p, uint64_t inputs, uint64_t weights)
 	for (uint32_t i = S_POS; i <= S_NEG; i++)
 		if (!absent_or(job, i, scaled) ||
 		    (scaled && operand_length(job, i, p->channels, 4)))
-			return job_fail(job, SHELL_BAD_OPERAND, i, 0);
+			return task_fail(job, SHELL_BAD_OPERAND, i, 0);
 	if (operand_present(job, RESIDUAL) &&
 	    (!scaled || operand_length(job, RESIDUAL, outputs, 1)))
-		return job_fail(job, SHELL_BAD_OPERAND, RESIDUAL, 0);
+		return task_fail(job, SHELL_BAD_OPERAND, RESIDUAL, 0);
 	if (operand_present(job, CHK) && (!(job->board->config.caps & SHELL_CAP_CHECKSUM) ||
 					  operand_length(job, CHK, p->pixels, 4)))
-		return job_fail(job, SHELL_BAD_OPERAND, CHK, 0);
+		return task_fail(job, SHELL_BAD_OPERAND, CHK, 0);
 	return 0;
 }
 
@@ -95,8 +95,8 @@ static int run_slices(struct product *p)
 	for (uint64_t row = 0; row < p->rows; row += slice) {
 		uint64_t end = row + slice < p->rows ? row + slice : p->rows;
 
-		if (!job_alive(p->job) ||
-		    job_check(p->job, p->slice(p, (uint32_t)row, (uint32_t)end)))
+		if (!task_alive(p->job) ||
+		    task_check(p->job, p->slice(p, (uint32_t)row, (uint32_t)end)))
 			return -1;
 	}
 	return 0;
@@ -138,7 +138,7 @@ static int run_in_two(struct product *p, const struct fault *flip)
 	*out = OP_OUT_S32;
 	p->residual = NULL;
 	p->y = acc;
-	if (!job_check(job, p->pack(p)))
+	if (!task_check(job, p->pack(p)))
 		err = run_slices(p);
 	p->residual = residual;
 	*out = wanted;
@@ -156,14 +156,14 @@ static int compute(struct product *p)
 {
 	struct job *job = p->job;
 	struct fault hit;
-	bool flip = fault_flip(job->board, FAULT_ACCUMULATOR, job->unit->index, &hit);
+	bool flip = fault_strikes(job->board, FAULT_ACCUMULATOR, job->unit->index, &hit);
 
 	p->x = (const int8_t *)job->view[X].data;
 	p->residual = (const int8_t *)job->view[RESIDUAL].data;
 	p->y = job->view[Y].data;
 	if (flip || job->view[CHK].data)
 		return run_in_two(p, flip ? &hit : NULL);
-	if (job_check(job, p->pack(p)))
+	if (task_check(job, p->pack(p)))
 		return -1;
 	return run_slices(p);
 }
@@ -174,12 +174,12 @@ static int run(struct product *p)
 	int err;
 
 	if (p->pixels * p->channels > job->board->config.operand_max)
-		return job_fail(job, SHELL_UNSUPPORTED, Y, 0);
+		return task_fail(job, SHELL_UNSUPPORTED, Y, 0);
 	if (engine_open(job))
 		return -1;
 	p->q.s_pos = (const float *)(const void *)job->view[S_POS].data;
 	p->q.s_neg = (const float *)(const void *)job->view[S_NEG].data;
-	err = job_check(job, op_requant_check(&p->q, p->channels, p->out));
+	err = task_check(job, op_requant_check(&p->q, p->channels, p->out));
 	if (!err)
 		err = compute(p);
 	free(p->packed);
@@ -225,7 +225,7 @@ int engine_conv2d(struct job *job)
 	uint64_t k;
 
 	if (a->reserved)
-		return job_fail(job, SHELL_BAD_ARGS, SHELL_INDEX_NONE, 0);
+		return task_fail(job, SHELL_BAD_ARGS, SHELL_INDEX_NONE, 0);
 	*op = (struct op_conv2d){a->n,
 				 a->h,
 				 a->w,
@@ -296,7 +296,7 @@ int engine_gemm(struct job *job)
 	struct product p = {.job = job, .slice = slice_gemm, .pack = pack_gemm};
 
 	if (a->reserved)
-		return job_fail(job, SHELL_BAD_ARGS, SHELL_INDEX_NONE, 0);
+		return task_fail(job, SHELL_BAD_ARGS, SHELL_INDEX_NONE, 0);
 	p.gemm = (struct op_gemm){a->m, a->n, a->k, (enum op_out)a->q.out, {0}};
 	p.out = (enum op_out)a->q.out;
 	requant_of(&p.q, &a->q);

@@ -541,7 +541,7 @@ bool fault_hit(struct board *board, enum fault_kind kind, uint32_t unit, struct 
 	return hit(board, kind, FAULT_OUTPUT, unit, copy);
 }
 
-bool fault_flip(struct board *board, enum fault_where where, uint32_t unit, struct fault *copy)
+bool fault_strikes(struct board *board, enum fault_where where, uint32_t unit, struct fault *copy)
 {
 	return hit(board, FAULT_FLIP, where, unit, copy);
 }

@@ -159,7 +159,7 @@ struct faults {
 /* Does this happen now? Counts it; hit, if not NULL, is a copy of the fault. */
 bool fault_hit(struct board *board, enum fault_kind kind, uint32_t unit, struct fault *hit);
 /* As fault_hit, for FAULT_FLIP of one kind of data. */
-bool fault_flip(struct board *board, enum fault_where where, uint32_t unit, struct fault *hit);
+bool fault_strikes(struct board *board, enum fault_where where, uint32_t unit, struct fault *hit);
 /* Flips bit `bit` (modulo what there is) of a buffer. */
 void fault_flip_bit(void *data, uint64_t bytes, uint64_t bit);
 void fault_init(struct faults *faults);
@@ -245,13 +245,13 @@ struct job {
 };
 
 /* Runs the entry from the ring; false: dropped, since the unit was reset or the board is gone. */
-bool job_run(struct job *job);
+bool task_run(struct job *job);
 /* May it go on? Counts progress. Engines ask every few milliseconds. */
-bool job_alive(struct job *job);
+bool task_alive(struct job *job);
 /* Sets the status; -1. */
-int job_fail(struct job *job, enum shell_status status, uint32_t index, uint64_t address);
-/* As an op's check: 0, or job_fail for -EINVAL and -EOVERFLOW. */
-int job_check(struct job *job, int error);
+int task_fail(struct job *job, enum shell_status status, uint32_t index, uint64_t address);
+/* As an op's check: 0, or task_fail for -EINVAL and -EOVERFLOW. */
+int task_check(struct job *job, int error);
 
 /* Operands as such: space, bank, access, alignment. */
 int operand_check(struct job *job, uint32_t index, bool written);
@@ -259,7 +259,7 @@ int operand_check(struct job *job, uint32_t index, bool written);
 int operand_length(struct job *job, uint32_t index, uint64_t elements, uint32_t element_bytes);
 bool operand_present(const struct job *job, uint32_t index);
 /* No output lies over another operand. */
-int operand_overlaps(struct job *job, uint32_t outputs);
+int operand_overlaps(struct job *job, uint64_t outputs);
 
 void cursor_init(struct cursor *cursor, struct job *job, uint32_t index);
 int cursor_read(struct cursor *cursor, void *to, uint64_t bytes);
@@ -273,16 +273,17 @@ void view_close(struct job *job);
 
 /* ---- what runs a job (engine*.c): checks all arguments and lengths, then computes ---- */
 struct engine {
-	uint32_t args_bytes, operands_min, operands_max, outputs; /* outputs: mask */
+	uint32_t args_bytes, operands_min, operands_max;
+	uint64_t outputs; /* a bit each */
 };
 
 const struct engine *engine_of(uint32_t op);
 int engine_run(struct job *job);
 /* Opens all operands. */
 int engine_open(struct job *job);
-/* Room for a kernel, 64-byte aligned, kept by the unit; NULL after job_fail. */
+/* Room for a kernel, 64-byte aligned, kept by the unit; NULL after task_fail. */
 void *engine_scratch(struct job *job, size_t bytes);
-/* Zeroed memory of the job's own, 64-byte aligned, freed by the caller; NULL after job_fail. */
+/* Zeroed memory of the job's own, 64-byte aligned, freed by the caller; NULL after task_fail. */
 void *engine_alloc(struct job *job, uint64_t bytes);
 float engine_float(uint32_t bits);
 #define ENGINE_SLICE_WORK (UINT64_C(1) << 24) /* products, or bytes */
@@ -344,6 +345,7 @@ void board_error(struct board *board, enum shell_error cause, uint32_t unit, uin
 void registers_error(struct board *board, enum shell_error cause, uint32_t unit, uint32_t info,
 		     uint64_t address, uint64_t sequence);
 void registers_sensor(struct board *board, uint32_t sensor, int32_t value);
+bool registers_past_limit(const struct board *board, uint32_t sensor);
 
 /* board.c; with board.lock held: asks for a reset of the device */
 void board_reset(struct board *board);

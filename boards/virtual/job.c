@@ -6,7 +6,7 @@
 #include <string.h>
 #include <time.h>
 
-int job_fail(struct job *job, enum shell_status status, uint32_t index, uint64_t address)
+int task_fail(struct job *job, enum shell_status status, uint32_t index, uint64_t address)
 {
 	if (job->status != SHELL_OK)
 		return -1;
@@ -16,21 +16,21 @@ int job_fail(struct job *job, enum shell_status status, uint32_t index, uint64_t
 	return -1;
 }
 
-int job_check(struct job *job, int error)
+int task_check(struct job *job, int error)
 {
 	if (!error)
 		return 0;
-	return job_fail(job, error == -EOVERFLOW ? SHELL_BAD_WEIGHTS : SHELL_BAD_ARGS,
-			SHELL_INDEX_NONE, 0);
+	return task_fail(job, error == -EOVERFLOW ? SHELL_BAD_WEIGHTS : SHELL_BAD_ARGS,
+			 SHELL_INDEX_NONE, 0);
 }
 
-bool job_alive(struct job *job)
+bool task_alive(struct job *job)
 {
 	struct board *board = job->board;
 
 	job->unit->progress++;
 	if (board->stopped)
-		job_fail(job, SHELL_THERMAL, SHELL_INDEX_NONE, 0);
+		task_fail(job, SHELL_THERMAL, SHELL_INDEX_NONE, 0);
 	return !job->unit->reset && !board->gone && !board->stopped;
 }
 
@@ -50,10 +50,10 @@ static int check_entry(struct job *job)
 	if (entry->flags & ~SHELL_ENTRY_FLAGS || entry->reserved0 || entry->reserved1 ||
 	    entry->reserved2[0] || entry->reserved2[1] || entry->reserved2[2] ||
 	    entry->job % SHELL_RING_ALIGN)
-		return job_fail(job, SHELL_BAD_ENTRY, SHELL_INDEX_NONE, 0);
+		return task_fail(job, SHELL_BAD_ENTRY, SHELL_INDEX_NONE, 0);
 	if (entry->op >= SHELL_OPS ||
 	    !(job->board->config.unit[job->unit->index].ops >> entry->op & 1))
-		return job_fail(job, SHELL_BAD_OP, SHELL_INDEX_NONE, 0);
+		return task_fail(job, SHELL_BAD_OP, SHELL_INDEX_NONE, 0);
 	return 0;
 }
 
@@ -64,13 +64,13 @@ static int fetch_block(struct job *job, const struct engine *engine)
 
 	if (entry->operands < engine->operands_min || entry->operands > engine->operands_max ||
 	    entry->job_bytes != operands + engine->args_bytes)
-		return job_fail(job, SHELL_BAD_ENTRY, SHELL_INDEX_NONE, 0);
+		return task_fail(job, SHELL_BAD_ENTRY, SHELL_INDEX_NONE, 0);
 	if (bus_read(job->board, job->unit->index, entry->job, job->operand, operands, &bad) ||
 	    bus_read(job->board, job->unit->index, entry->job + operands, &job->args,
 		     engine->args_bytes, &bad)) {
 		board_error(job->board, SHELL_ERROR_BUS_READ, job->unit->index, 0, bad,
 			    entry->sequence);
-		return job_fail(job, SHELL_BUS_READ, SHELL_INDEX_NONE, bad);
+		return task_fail(job, SHELL_BUS_READ, SHELL_INDEX_NONE, bad);
 	}
 	job->operands = entry->operands;
 	for (uint32_t i = 0; i < job->operands; i++)
@@ -104,13 +104,13 @@ static void suffer(struct job *job)
 	if (fault_hit(board, FAULT_HANG, unit, &hit))
 		hang(job, hit.progress);
 	if (fault_hit(board, FAULT_SLOW, unit, &hit))
-		for (uint64_t ms = 0; ms < hit.us / 1000 && job_alive(job); ms++)
+		for (uint64_t ms = 0; ms < hit.us / 1000 && task_alive(job); ms++)
 			pause_ms(1);
 	if (fault_hit(board, FAULT_FAIL, unit, &hit))
-		job_fail(job, (enum shell_status)hit.status, SHELL_INDEX_NONE, 0);
+		task_fail(job, (enum shell_status)hit.status, SHELL_INDEX_NONE, 0);
 }
 
-bool job_run(struct job *job)
+bool task_run(struct job *job)
 {
 	const struct engine *engine;
 
@@ -119,12 +119,12 @@ bool job_run(struct job *job)
 		engine = engine_of(job->entry.op);
 		if (!fetch_block(job, engine)) {
 			suffer(job);
-			if (job->status == SHELL_OK && job_alive(job))
+			if (job->status == SHELL_OK && task_alive(job))
 				engine_run(job);
 			view_close(job);
 		}
 	}
 	if (job->board->stopped)
-		job_fail(job, SHELL_THERMAL, SHELL_INDEX_NONE, 0);
+		task_fail(job, SHELL_THERMAL, SHELL_INDEX_NONE, 0);
 	return !job->unit->reset && !job->board->gone;
 }

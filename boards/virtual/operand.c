@@ -18,7 +18,7 @@ bool operand_present(const struct job *job, uint32_t index)
 
 static int bad(struct job *job, uint32_t index)
 {
-	return job_fail(job, SHELL_BAD_OPERAND, index, job->operand[index].address);
+	return task_fail(job, SHELL_BAD_OPERAND, index, job->operand[index].address);
 }
 
 /* ---- checks ----------------------------------------------------------------------------------- */
@@ -47,7 +47,7 @@ static int check_scattered(struct job *job, uint32_t index)
 		return bad(job, index);
 	if (!o->entries || o->address % sizeof(struct shell_sg) ||
 	    o->entries > 1u << job->board->config.sg_log2)
-		return job_fail(job, SHELL_BAD_SG, index, o->address);
+		return task_fail(job, SHELL_BAD_SG, index, o->address);
 	return 0;
 }
 
@@ -64,7 +64,7 @@ static int check_in_bank(struct job *job, uint32_t index)
 	    o->length > board->bank[o->bank].bytes - o->address) {
 		board_error(job->board, SHELL_ERROR_BANK, job->unit->index, o->bank, o->address,
 			    job->entry.sequence);
-		return job_fail(job, SHELL_BANK_RANGE, index, o->address);
+		return task_fail(job, SHELL_BANK_RANGE, index, o->address);
 	}
 	return 0;
 }
@@ -109,7 +109,7 @@ static bool same_run(const struct shell_operand *a, const struct shell_operand *
 	       a->address < b->address + b->length && b->address < a->address + a->length;
 }
 
-int operand_overlaps(struct job *job, uint32_t outputs)
+int operand_overlaps(struct job *job, uint64_t outputs)
 {
 	for (uint32_t i = 0; i < job->operands; i++) {
 		if (!(outputs >> i & 1))
@@ -144,7 +144,7 @@ static int bus_failed(struct cursor *cursor, bool write, uint64_t address)
 
 	board_error(job->board, write ? SHELL_ERROR_BUS_WRITE : SHELL_ERROR_BUS_READ,
 		    job->unit->index, 0, address, job->entry.sequence);
-	return job_fail(job, write ? SHELL_BUS_WRITE : SHELL_BUS_READ, cursor->index, address);
+	return task_fail(job, write ? SHELL_BUS_WRITE : SHELL_BUS_READ, cursor->index, address);
 }
 
 static bool entry_ok(const struct cursor *cursor, const struct shell_sg *entry)
@@ -164,12 +164,12 @@ static int next_entry(struct cursor *cursor)
 	uint64_t address;
 
 	if (!cursor->table_left || cursor->entries++ >> job->board->config.sg_log2)
-		return job_fail(job, SHELL_BAD_SG, cursor->index, cursor->table);
+		return task_fail(job, SHELL_BAD_SG, cursor->index, cursor->table);
 	if (bus_read(job->board, job->unit->index, cursor->table, &entry, sizeof(entry), &address))
 		return bus_failed(cursor, false, address);
 	cursor->table_left--;
 	if (!entry_ok(cursor, &entry))
-		return job_fail(job, SHELL_BAD_SG, cursor->index, cursor->table);
+		return task_fail(job, SHELL_BAD_SG, cursor->index, cursor->table);
 	cursor->table += sizeof(entry);
 	if (entry.flags & SHELL_SG_LINK) {
 		cursor->table = entry.address;
@@ -206,7 +206,7 @@ static int move(struct cursor *cursor, uint8_t *data, uint64_t bytes, bool write
 static int walk(struct cursor *cursor, uint8_t *data, uint64_t bytes, bool write)
 {
 	if (bytes > cursor->left)
-		return job_fail(cursor->job, SHELL_INTERNAL, cursor->index, 0);
+		return task_fail(cursor->job, SHELL_INTERNAL, cursor->index, 0);
 	cursor->left -= bytes;
 	while (bytes) {
 		uint64_t n = bytes < cursor->run ? bytes : cursor->run;
@@ -249,7 +249,7 @@ static int copy_in(struct job *job, uint32_t index, uint8_t *to, uint64_t bytes)
 
 	cursor_init(&cursor, job, index);
 	for (uint64_t at = 0; at < bytes; at += CHUNK)
-		if (!job_alive(job) ||
+		if (!task_alive(job) ||
 		    cursor_read(&cursor, to + at, bytes - at < CHUNK ? bytes - at : CHUNK))
 			return -1;
 	return 0;
@@ -265,14 +265,14 @@ static int memory_error(struct job *job, uint32_t index)
 		return 0;
 	board_error(job->board, SHELL_ERROR_ECC, job->unit->index, o->bank, o->address,
 		    job->entry.sequence);
-	return job_fail(job, SHELL_BANK_ECC, index, o->address);
+	return task_fail(job, SHELL_BANK_ECC, index, o->address);
 }
 
 static void flip_input(struct job *job, struct view *view)
 {
 	struct fault hit;
 
-	if (!fault_flip(job->board, FAULT_INPUT, job->unit->index, &hit))
+	if (!fault_strikes(job->board, FAULT_INPUT, job->unit->index, &hit))
 		return;
 	fault_flip_bit(view->data, view->bytes, hit.bit);
 	view->unflip = !view->owned; /* what is resident is whole again after the job */
@@ -293,7 +293,7 @@ int view_open(struct job *job, uint32_t index, bool written)
 		view->data = bank->memory + o->address;
 	} else {
 		if (o->length > job->board->config.operand_max)
-			return job_fail(job, SHELL_UNSUPPORTED, index, 0);
+			return task_fail(job, SHELL_UNSUPPORTED, index, 0);
 		view->owned = engine_alloc(job, o->length);
 		view->data = view->owned;
 		if (!view->data || (!written && copy_in(job, index, view->data, o->length)))
@@ -308,7 +308,7 @@ int view_flush(struct job *job)
 {
 	struct fault hit;
 
-	if (!job_alive(job))
+	if (!task_alive(job))
 		return -1;
 	for (uint32_t i = 0; i < job->operands; i++) {
 		struct view *view = &job->view[i];
@@ -316,13 +316,13 @@ int view_flush(struct job *job)
 
 		if (!view->data || !view->written)
 			continue;
-		if (fault_flip(job->board, FAULT_OUTPUT, job->unit->index, &hit))
+		if (fault_strikes(job->board, FAULT_OUTPUT, job->unit->index, &hit))
 			fault_flip_bit(view->data, view->bytes, hit.bit);
 		if (!view->owned)
 			continue;
 		cursor_init(&cursor, job, i);
 		for (uint64_t at = 0; at < view->bytes; at += CHUNK)
-			if (!job_alive(job) ||
+			if (!task_alive(job) ||
 			    cursor_write(&cursor, view->data + at,
 					 view->bytes - at < CHUNK ? view->bytes - at : CHUNK))
 				return -1;

@@ -422,3 +422,9 @@ bool board_may_run(const struct board *board)
 	return (control & SHELL_CONTROL_ENABLE) && !(control & SHELL_CONTROL_QUIESCE) &&
 	       !board->stopped && !board->gone && !board->resetting;
 }
+
+bool registers_past_limit(const struct board *board, uint32_t sensor)
+{
+	return board->page[(SENSOR_TABLE + sensor * SENSOR_STRIDE + SHELL_S_STATUS) / 4] &
+	       SHELL_SSTATUS_LIMIT;
+}

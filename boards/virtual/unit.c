@@ -202,7 +202,7 @@ static void run_entry(struct unit *unit, uint64_t from, uint64_t to)
 	pthread_mutex_lock(&board->lock);
 	put64(unit->r + SHELL_U_CURRENT_LO / 4, job.entry.sequence);
 	pthread_mutex_unlock(&board->lock);
-	if (job_run(&job))
+	if (task_run(&job))
 		complete(unit, &job, begin, to);
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A card that is driven from this process, as a shell port and as a device. */
+#include "boards/virtual/board.h"
 #include "daemon/device/card_internal.h"
 #include "daemon/device/shell.h"
 
@@ -140,15 +141,20 @@ void card_resets(const struct card *card, uint32_t *units, uint32_t *all)
 
 /* ---- as a device ---- */
 
-/* TODO-free: cards are found by card_bus_open(); here a bus is given. */
-static int probe(const struct device_config *config, struct device **device)
+static int probe_virtual(const struct device_config *config, struct device **device)
 {
-	(void)config;
-	(void)device;
-	return -ENODEV;
+	char ours[200], *text = config->why ? config->why : ours;
+	size_t bytes = config->why ? config->why_bytes : sizeof(ours);
+	struct board_config board;
+	struct card_bus *bus;
+	int err;
+
+	board_config_preset(&board);
+	err = card_virtual_open(&board, config->select, &bus, text, bytes);
+	return err ? err : card_device(bus, config, device, text, bytes);
 }
 
-static const struct device_ops device_card = SHELL_DEVICE_OPS("card", probe);
+const struct device_ops device_virtual = SHELL_DEVICE_OPS("virtual", probe_virtual);
 
 int card_device(struct card_bus *bus, const struct device_config *config, struct device **device,
 		char *text, size_t bytes)
@@ -156,5 +162,5 @@ int card_device(struct card_bus *bus, const struct device_config *config, struct
 	struct card *card;
 	int err = card_open(bus, &card, text, bytes);
 
-	return err ? err : shell_device_create(&device_card, &card->base, config, device);
+	return err ? err : shell_device_create(&device_virtual, &card->base, config, device);
 }

@@ -36,11 +36,11 @@ struct card_bus {
 	const struct card_bus_ops *ops;
 };
 
-/* The buses there are; each writes what is wrong to text. socket: the virtual board's (boards/virtual/
- * protocol.h). vfio: a PCI function that is bound to vfio-pci, by its address 0000:3b:00.0. */
-int card_socket_open(const char *path, struct card_bus **bus, char *text, size_t bytes);
-int card_vfio_open(const char *address, struct card_bus **bus, char *text, size_t bytes);
-/* "socket:PATH" or "vfio:ADDRESS". -EINVAL: neither. */
-int card_bus_open(const char *select, struct card_bus **bus, char *text, size_t bytes);
+/* The virtual board in this process, with faults of its own (NULL: none); text says what is wrong. */
+struct board;
+struct board_config;
+int card_virtual_open(const struct board_config *config, const char *faults, struct card_bus **bus,
+		      char *text, size_t bytes);
+struct board *card_virtual_board(struct card_bus *bus);
 
 #endif

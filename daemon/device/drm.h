@@ -10,7 +10,7 @@
 #include "daemon/device/shell_port.h"
 #include "driver/uapi/facet_drm.h"
 
-#define DRM_PROGRAMS   512u		   /* kept of those made last */
+#define DRM_PROGRAMS 512u /* kept of those made last */
 
 struct drm_program {
 	uint32_t handle; /* 0: this place is free */
