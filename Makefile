@@ -26,7 +26,7 @@ objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard $(addsuffix /*.c,$(1))))
 
 ROOM_kernels  := $(call objects,kernels kernels/ref kernels/cpu)
 ROOM_proto    := $(call objects,proto) $(BUILD)/obj/gen/facet.pb-c.o $(BUILD)/obj/gen/model.pb-c.o
-ROOM_device   := $(call objects,daemon/device) $(BUILD)/obj/gen/opencl_source.o
+ROOM_device   := $(call objects,daemon/device boards/virtual) $(BUILD)/obj/gen/opencl_source.o
 ROOM_daemon   := $(call objects,daemon/net daemon/job daemon/gallery daemon/model)
 ROOM_libfacet := $(call objects,host/libfacet)
 ROOM_face     := $(call objects,host/face)

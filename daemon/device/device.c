@@ -6,7 +6,7 @@
 #include <string.h>
 
 static const struct device_ops *const backends[] = {&device_cpu, &device_drm, &device_opencl,
-						    &device_fault};
+						    &device_virtual, &device_fault};
 
 static int open_wrapped(const struct device_ops *ops, const struct device_config *config,
 			struct device **device)

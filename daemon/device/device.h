@@ -215,7 +215,7 @@ struct device_ops {
 	void (*close)(struct device *device); /* ends the worker; nothing may be in flight */
 };
 
-extern const struct device_ops device_cpu, device_drm, device_opencl;
+extern const struct device_ops device_cpu, device_drm, device_opencl, device_virtual;
 
 /* Every backend's struct device starts with its table. */
 struct device {

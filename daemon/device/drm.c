@@ -50,8 +50,7 @@ static void close_port(struct shell_port *port)
 {
 	struct drm_port *drm = drm_port_of(port);
 
-	if (drm->stage)
-		drm_memory_free(port, &drm->stage->base);
+	shell_mover_free(&drm->mover);
 	drm_programs_free(drm);
 	for (uint32_t i = 0; i < drm->units; i++)
 		if (drm->unit[i].syncobj)
@@ -110,7 +109,7 @@ static int query(struct drm_port *drm)
 	if (!err)
 		err = drm_query(drm->fd, DRM_FACET_QUERY_LIMITS, 0, &drm->limits,
 				sizeof(drm->limits));
-	if (!err && (!drm->limits.align || drm->limits.align > DRM_STAGE_STEP / 2))
+	if (!err && (!drm->limits.align || drm->limits.align > SHELL_MOVE_STEP / 2))
 		err = -EPROTO;
 	if (!err)
 		err = query_units(drm);
@@ -140,6 +139,8 @@ static int probe(const struct device_config *config, struct device **device)
 	}
 	pthread_mutex_init(&drm->lock, NULL);
 	err = query(drm);
+	drm->mover = (struct shell_mover){
+		.port = &drm->base, .run = drm_run_locked, .alignment = drm->limits.align};
 	if (err)
 		close_port(&drm->base);
 	else

@@ -6,11 +6,11 @@
 #include <pthread.h>
 
 #include "boards/shell/shell.h"
+#include "daemon/device/shell_move.h"
 #include "daemon/device/shell_port.h"
 #include "driver/uapi/facet_drm.h"
 
-#define DRM_PROGRAMS   512u		   /* kept of those made last */
-#define DRM_STAGE_STEP (UINT64_C(4) << 20) /* bytes moved by one copy */
+#define DRM_PROGRAMS 512u /* kept of those made last */
 
 struct drm_program {
 	uint32_t handle; /* 0: this place is free */
@@ -41,8 +41,8 @@ struct drm_port {
 	uint64_t memory_bytes;
 	uint32_t units;
 	struct drm_unit unit[SHELL_PORT_UNITS];
-	pthread_mutex_t lock; /* programs, units, stage */
-	struct drm_memory *stage;
+	pthread_mutex_t lock; /* programs, units, mover */
+	struct shell_mover mover;
 	uint64_t uses;
 	struct drm_program program[DRM_PROGRAMS];
 };
@@ -70,6 +70,6 @@ int drm_read(struct shell_port *port, struct shell_memory *memory, uint64_t offs
 void drm_run(struct shell_port *port, struct shell_call *calls, uint32_t count);
 void drm_programs_free(struct drm_port *drm);
 /* With the lock held. */
-void drm_run_locked(struct drm_port *drm, struct shell_call *calls, uint32_t count);
+void drm_run_locked(struct shell_port *port, struct shell_call *calls, uint32_t count);
 
 #endif

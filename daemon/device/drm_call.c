@@ -233,6 +233,7 @@ static void call_finish(struct drm_port *drm, struct shell_call *call,
 		call->error = error_of(&state);
 	call->status = state.status;
 	call->value = state.value;
+	call->device_ns = state.device_ns;
 	if (call->error == -ETIMEDOUT || call->error == -ECANCELED)
 		unit_retire(drm, unit);
 }
@@ -265,8 +266,10 @@ static uint32_t run_round(struct drm_port *drm, struct shell_call *calls, uint32
 	return n;
 }
 
-void drm_run_locked(struct drm_port *drm, struct shell_call *calls, uint32_t count)
+void drm_run_locked(struct shell_port *port, struct shell_call *calls, uint32_t count)
 {
+	struct drm_port *drm = drm_port_of(port);
+
 	while (count) {
 		uint32_t n = run_round(drm, calls, count);
 
@@ -280,6 +283,6 @@ void drm_run(struct shell_port *port, struct shell_call *calls, uint32_t count)
 	struct drm_port *drm = drm_port_of(port);
 
 	pthread_mutex_lock(&drm->lock);
-	drm_run_locked(drm, calls, count);
+	drm_run_locked(port, calls, count);
 	pthread_mutex_unlock(&drm->lock);
 }

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Buffer objects. What is in a bank is moved by copies of the board's own, through a piece of host
- * memory that both can reach.
- */
+/* Buffer objects. */
 #include "daemon/device/drm.h"
 
 #include <errno.h>
@@ -102,73 +99,13 @@ void drm_memory_free(struct shell_port *port, struct shell_memory *memory)
 
 /* ---- moving ---- */
 
-static int stage(struct drm_port *drm)
-{
-	struct shell_memory *memory;
-	int err;
-
-	if (drm->stage)
-		return 0;
-	err = drm_memory_create(&drm->base, SHELL_PLACE_HOST, DRM_STAGE_STEP, &memory);
-	if (!err)
-		drm->stage = (struct drm_memory *)memory;
-	return err;
-}
-
-static int copy(struct drm_port *drm, struct shell_extent to, struct shell_extent from)
-{
-	struct shell_copy args = {
-		.row_bytes = to.length, .rows = 1, .out_stride = to.length, .in_stride = to.length};
-	struct shell_call call = {.operands = 2, .operand = {to, from}};
-
-	shell_call_op(&call, SHELL_OP_COPY, &args, sizeof(args));
-	drm_run_locked(drm, &call, 1);
-	return call.error;
-}
-
-/* One step of either way. The bank's side begins at a multiple of the alignment: where the caller's
- * does not, what lies before it comes along. */
-static int step(struct drm_port *drm, struct shell_memory *memory, uint64_t offset,
-		uint8_t *data_out, const uint8_t *data_in, uint64_t bytes)
-{
-	uint64_t before = offset % drm->limits.align;
-	struct shell_extent board = {memory, offset - before, before + bytes};
-	struct shell_extent host = {&drm->stage->base, 0, before + bytes};
-	uint8_t *staged = drm->stage->base.map;
-	int err;
-
-	if (data_out) {
-		err = copy(drm, host, board);
-		if (!err)
-			memcpy(data_out, staged + before, bytes);
-		return err;
-	}
-	if (before) {
-		board.length = host.length = before;
-		err = copy(drm, host, board);
-		if (err)
-			return err;
-		board.length = host.length = before + bytes;
-	}
-	memcpy(staged + before, data_in, bytes);
-	return copy(drm, board, host);
-}
-
 static int move(struct drm_port *drm, struct shell_memory *memory, uint64_t offset,
 		uint8_t *data_out, const uint8_t *data_in, uint64_t bytes)
 {
-	uint64_t most = DRM_STAGE_STEP - drm->limits.align;
 	int err;
 
 	pthread_mutex_lock(&drm->lock);
-	err = stage(drm);
-	for (uint64_t done = 0; !err && done < bytes;) {
-		uint64_t n = bytes - done < most ? bytes - done : most;
-
-		err = step(drm, memory, offset + done, data_out ? data_out + done : NULL,
-			   data_in ? data_in + done : NULL, n);
-		done += n;
-	}
+	err = shell_move(&drm->mover, memory, offset, data_out, data_in, bytes);
 	pthread_mutex_unlock(&drm->lock);
 	return err;
 }

@@ -93,7 +93,8 @@ static int run_product(struct shell_device *shell, const struct device_command *
 	add(call, extent_of(&command->out));
 	add(call, extent_of(&command->checksum));
 	add(call, extent_of(&command->in[0]));
-	add(call, extent_of(&command->in[1]));
+	/* Accumulators as they are take no residual; the op ignores one that is given. */
+	add(call, out == OP_OUT_S32 ? (struct shell_extent){0} : extent_of(&command->in[1]));
 	add(call, (struct shell_extent){weights->memory, 0, weights->weight_bytes});
 	add(call,
 	    (struct shell_extent){weights->memory, weights->bias_offset, weights->bias_bytes});

@@ -53,6 +53,7 @@ struct shell_call {
 	int error; /* 0, -EINVAL, -EOVERFLOW, -EIO, -ETIMEDOUT, -ECANCELED, -ENODEV, -ENOMEM */
 	uint32_t status; /* enum shell_status, where the board answered */
 	uint64_t value;
+	uint64_t device_ns; /* by the board's clock */
 };
 
 /* What the call is to do; the arguments are copied. */

@@ -16,7 +16,7 @@
 #define CONFIG_TENANTS_MAX 256
 #define CONFIG_DEVICES_MAX 15 /* beside the CPU */
 
-#define CONFIG_DEVICE_KINDS "opencl or drm"
+#define CONFIG_DEVICE_KINDS "opencl, drm or virtual"
 
 struct config_grant {
 	char gallery[CONFIG_NAME_MAX + 1]; /* "*" for every gallery */
