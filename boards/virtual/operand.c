@@ -161,7 +161,7 @@ static int next_entry(struct cursor *cursor)
 {
 	struct job *job = cursor->job;
 	struct shell_sg entry;
-	uint64_t address;
+	uint64_t address = 0;
 
 	if (!cursor->table_left || cursor->entries++ >> job->board->config.sg_log2)
 		return task_fail(job, SHELL_BAD_SG, cursor->index, cursor->table);
@@ -189,7 +189,7 @@ static int move(struct cursor *cursor, uint8_t *data, uint64_t bytes, bool write
 	struct job *job = cursor->job;
 	const struct shell_operand *o = &job->operand[cursor->index];
 	uint32_t unit = job->unit->index;
-	uint64_t address;
+	uint64_t address = cursor->at;
 	int err = 0;
 
 	if (o->space == SHELL_SPACE_BANK && write)

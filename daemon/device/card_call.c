@@ -53,7 +53,7 @@ static int block_fill(const struct card *card, const struct shell_call *call, st
 			return -EINVAL;
 		if (extent->memory &&
 		    card_memory_lost(card, (const struct card_memory *)extent->memory))
-			return -ENODEV;
+			return -ESTALE;
 		operand[i] = operand_of(extent, written[call->op] >> i & 1);
 	}
 	memcpy(block->bytes + bytes, call->args, call->args_bytes);
@@ -96,7 +96,7 @@ static void call_finish(struct card *card, const struct card_job *job, uint32_t 
 static int call_post(struct card *card, const struct shell_call *call, struct card_job *job)
 {
 	struct shell_entry entry;
-	struct block block;
+	struct block block = {0};
 	int err = card->gone ? -ENODEV : block_fill(card, call, &block, &entry);
 
 	if (!err)

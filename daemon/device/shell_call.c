@@ -86,6 +86,7 @@ static int run_product(struct shell_device *shell, const struct device_command *
 		       const struct op_requant *q)
 {
 	const struct device_weights *weights = command->weights;
+	const struct shell_extent none = {0};
 	int err = shell_stage_room(shell, &shell->in, 2 * channels * sizeof(float));
 
 	if (err)
@@ -94,7 +95,7 @@ static int run_product(struct shell_device *shell, const struct device_command *
 	add(call, extent_of(&command->checksum));
 	add(call, extent_of(&command->in[0]));
 	/* Accumulators as they are take no residual; the op ignores one that is given. */
-	add(call, out == OP_OUT_S32 ? (struct shell_extent){0} : extent_of(&command->in[1]));
+	add(call, out == OP_OUT_S32 ? none : extent_of(&command->in[1]));
 	add(call, (struct shell_extent){weights->memory, 0, weights->weight_bytes});
 	add(call,
 	    (struct shell_extent){weights->memory, weights->bias_offset, weights->bias_bytes});

@@ -50,7 +50,7 @@ struct shell_call {
 	struct shell_extent operand[SHELL_OPERANDS_MAX];
 	uint64_t tag; /* the trace */
 	/* results */
-	int error; /* 0, -EINVAL, -EOVERFLOW, -EIO, -ETIMEDOUT, -ECANCELED, -ENODEV, -ENOMEM */
+	int error; /* 0, -EINVAL, -EOVERFLOW, -EIO, -ETIMEDOUT, -ECANCELED, -ENODEV, -ENOMEM, -ESTALE */
 	uint32_t status; /* enum shell_status, where the board answered */
 	uint64_t value;
 	uint64_t device_ns; /* by the board's clock */
