@@ -32,7 +32,8 @@ ROOM_libfacet := $(call objects,host/libfacet)
 ROOM_face     := $(call objects,host/face)
 ROOM_compile  := $(call objects,host/compile) $(BUILD)/obj/gen/onnx.pb-c.o
 ROOM_facetctl := $(call objects,host/facetctl)
-ROOMS         := kernels proto device daemon libfacet face compile facetctl
+ROOM_bringup  := $(call objects,boards/bringup)
+ROOMS         := bringup kernels proto device daemon libfacet face compile facetctl
 
 HELPERS  := $(patsubst daemon/helper/%.c,$(BUILD)/facet-%,$(wildcard daemon/helper/*.c))
 PROGRAMS := $(BUILD)/facetd $(BUILD)/facetctl $(HELPERS)
@@ -114,9 +115,9 @@ $(BUILD)/libfacet-face.so: $(ROOM_face) $(BUILD)/libfacet.so host/face/libfacet-
 		-ljpeg -lpng -lexif -lm -o $@
 	@ln -sf libfacet-face.so $(BUILD)/libfacet-face.so.0
 
-$(BUILD)/facetctl: $(call lib,facetctl face compile libfacet kernels proto)
+$(BUILD)/facetctl: $(call lib,facetctl face compile libfacet bringup device kernels proto)
 	@$(if $(V),,echo '  LINK $@')
-	$(Q)$(CC) $(LDFLAGS) $^ $(LIBS_host) -o $@
+	$(Q)$(CC) $(LDFLAGS) $^ $(LIBS_host) -ldrm -lOpenCL -o $@
 
 # The demo's own tools; the machine's limits are measured as the benches do.
 $(BUILD)/demo-tool: $(call objects,demo) $(BUILD)/obj/tests/bench/limits.o $(call lib,face libfacet proto)
@@ -137,7 +138,7 @@ USES_daemon   := daemon device kernels proto
 USES_libfacet := libfacet proto
 USES_face     := face libfacet proto
 USES_compile  := compile kernels proto
-USES_facetctl := facetctl face compile libfacet kernels proto
+USES_facetctl := facetctl face compile libfacet bringup device kernels proto
 USES_e2e      := libfacet proto
 
 define test_room

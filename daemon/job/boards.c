@@ -10,7 +10,7 @@
 
 #include "daemon/job/health.h"
 #include "daemon/job/placement.h"
-#include "daemon/job/selftest.h"
+#include "daemon/device/selftest.h"
 
 enum board_work { WORK_NONE, WORK_OPEN, WORK_RESET, WORK_CLOSE };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "daemon/job/selftest.h"
+#include "daemon/device/selftest.h"
 
 #include <errno.h>
 #include <math.h>

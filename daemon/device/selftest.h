@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A short test of a device before it gets work: a product and a search, against kernels/ref. */
-#ifndef FACET_DAEMON_JOB_SELFTEST_H
-#define FACET_DAEMON_JOB_SELFTEST_H
+#ifndef FACET_DAEMON_DEVICE_SELFTEST_H
+#define FACET_DAEMON_DEVICE_SELFTEST_H
 
 #include <stddef.h>
 
