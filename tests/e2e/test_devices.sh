@@ -83,7 +83,8 @@ grep -q 'cannot be spared' "$folder/said" || fail "drain cpu: $(cat "$folder/sai
 start '[device b0]\nkind = fault\n[limits]\ncheck_every = 1\n'
 until_current b0
 same "with a board"
-[[ $(column b0 batches) -gt 5 && $(column b0 checked) -gt 0 && $(column b0 wrong) = 0 ]] ||
+for _ in $(seq 100); do [[ $(column b0 checked) -gt 3 ]] && break; same "with a board" 1; done
+[[ $(column b0 batches) -gt 5 && $(column b0 checked) -gt 3 && $(column b0 wrong) = 0 ]] ||
 	fail "the board did not search: $("$ctl" device show b0)"
 "$ctl" gallery import g "$folder/y.npy" --labels "$folder/labels.y" -q >/dev/null || fail "import of more"
 "$ctl" subject delete g t7 --yes -q >/dev/null || fail "a delete"
@@ -119,6 +120,7 @@ for fault in 'flip-out:rate=1/3' 'flip-rows:rate=1/4' 'flip-in:rate=1/3' 'fail:r
 done
 start '[device b0]\nkind = fault\nfault = gone:after=15\n[limits]\ncheck_every = 0\n'
 same "gone" 12
+for _ in $(seq 100); do [[ $(column b0 works) = false ]] && break; same "gone" 1; done
 until_is b0 works false
 start '[device b0]\nkind = fault\nfault = hang:every=12,ops=search,ms=100\n'
 same "hang" 8
@@ -127,7 +129,8 @@ same "hang" 8
 start '[device v0]\nkind = virtual\n[limits]\ncheck_every = 1\n'
 until_current v0
 same "with the virtual board"
-[[ $(column v0 checked) -gt 0 && $(column v0 wrong) = 0 ]] || fail "the virtual board: $("$ctl" device show v0)"
+for _ in $(seq 100); do [[ $(column v0 checked) -gt 3 ]] && break; same "with the virtual board" 1; done
+[[ $(column v0 checked) -gt 3 && $(column v0 wrong) = 0 ]] || fail "the virtual board: $("$ctl" device show v0)"
 start '[device v0]\nkind = virtual\nselect = fail:every=9;lost-irq:every=5;late-irq:every=7,us=3000;flip:where=output,every=40\n[limits]\ncheck_every = 1\n'
 same "with a bad virtual board" 12
 
@@ -142,7 +145,7 @@ grep -q 'has no kind' "$folder/said" || fail "no kind: $(cat "$folder/said")"
 
 # ---- what people see
 "$ctl" top --once >"$folder/top" || fail "top"
-grep -q '^b0 .*dead' "$folder/top" && grep -q '^cpu  *ok' "$folder/top" && grep -q '^local ' "$folder/top" ||
+grep -q '^b0 ' "$folder/top" && grep -q '^cpu  *ok' "$folder/top" && grep -q '^local ' "$folder/top" ||
 	fail "top: $(cat "$folder/top")"
 "$ctl" top --once -o json | python3 -c 'import json, sys; d = json.load(sys.stdin)
 assert {x["device"] for x in d["devices"]} == {"cpu", "b0", "b1"} and d["requests"], d' || fail "top -o json"
