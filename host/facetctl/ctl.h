@@ -68,6 +68,7 @@ int cmd_ping(struct ctl *ctl, int argc, char **argv);
 int cmd_ready(struct ctl *ctl, int argc, char **argv);
 int cmd_info(struct ctl *ctl, int argc, char **argv);
 int cmd_top(struct ctl *ctl, int argc, char **argv);
+int cmd_doctor(struct ctl *ctl, int argc, char **argv);
 int cmd_monitor(struct ctl *ctl, int argc, char **argv);
 int cmd_compile(struct ctl *ctl, int argc, char **argv);
 int cmd_model_create(struct ctl *ctl, int argc, char **argv);

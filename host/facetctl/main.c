@@ -15,6 +15,7 @@ static const struct command {
 	{"info", NULL, cmd_info, "", "version, devices, queues, galleries, models"},
 	{"top", NULL, cmd_top, "", "devices, tenants, requests: rates, refreshed"},
 	{"monitor", NULL, cmd_monitor, "", "rates and queues, refreshed every second"},
+	{"doctor", NULL, cmd_doctor, "", "what this machine has and lacks: cause and remedy"},
 	{"compile", NULL, cmd_compile, "NET.onnx -o NET.fct --calibrate DIR", "quantize a network"},
 	{"model", "create", cmd_model_create, "NAME NET.fct", "load a compiled network"},
 	{"model", "list", cmd_model_list, "", "all models"},
