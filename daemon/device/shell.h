@@ -3,6 +3,8 @@
 #ifndef FACET_DAEMON_DEVICE_SHELL_H
 #define FACET_DAEMON_DEVICE_SHELL_H
 
+#include <string.h>
+
 #include "daemon/device/command.h"
 #include "daemon/device/device.h"
 #include "daemon/device/shell_port.h"
@@ -59,6 +61,15 @@ struct shell_device {
 static inline struct shell_device *shell_of(const struct device *device)
 {
 	return (struct shell_device *)device;
+}
+
+/* A shell_f32. */
+static inline uint32_t shell_bits(float f)
+{
+	uint32_t bits;
+
+	memcpy(&bits, &f, sizeof(bits));
+	return bits;
 }
 
 /* Takes the port, which is closed with the device, or here on an error. ops: shell_device_ops, or a

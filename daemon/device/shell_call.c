@@ -6,14 +6,6 @@
 #include <errno.h>
 #include <string.h>
 
-static uint32_t bits_of(float f)
-{
-	uint32_t bits;
-
-	memcpy(&bits, &f, sizeof(bits));
-	return bits;
-}
-
 void shell_call_op(struct shell_call *call, enum shell_op op, const void *args, uint32_t bytes)
 {
 	assert(bytes <= sizeof(call->args));
@@ -64,7 +56,7 @@ static bool all_placed(const struct shell_device *shell, const struct device_com
 static struct shell_requant requant_of(enum op_out out, const struct op_requant *q)
 {
 	return (struct shell_requant){.out = out,
-				      .s_r = bits_of(q->s_r),
+				      .s_r = shell_bits(q->s_r),
 				      .z_r = (uint32_t)q->z_r,
 				      .z = (uint32_t)q->z,
 				      .lo = (uint32_t)q->lo,
@@ -170,7 +162,7 @@ static int run_pool2d(struct shell_device *shell, const struct device_command *c
 		.pad_right = p->pad_right,
 		.kind = p->kind,
 		.divisor = p->divisor,
-		.scale = bits_of(p->scale),
+		.scale = shell_bits(p->scale),
 		.z_x = (uint32_t)p->z_x,
 		.z = (uint32_t)p->z,
 		.lo = (uint32_t)p->lo,
@@ -189,8 +181,8 @@ static int run_add(struct shell_device *shell, const struct device_command *comm
 	const struct op_add *p = &command->add;
 	const struct shell_add args = {
 		.elements = p->count,
-		.s_a = bits_of(p->s_a),
-		.s_b = bits_of(p->s_b),
+		.s_a = shell_bits(p->s_a),
+		.s_b = shell_bits(p->s_b),
 		.z_a = (uint32_t)p->z_a,
 		.z_b = (uint32_t)p->z_b,
 		.z = (uint32_t)p->z,

@@ -163,14 +163,6 @@ static uint64_t survivors_bytes(const struct scan *scan)
 				 (uint64_t)CAPACITY * sizeof(struct shell_survivor));
 }
 
-static uint32_t float_bits(float f)
-{
-	uint32_t bits;
-
-	memcpy(&bits, &f, sizeof(bits));
-	return bits;
-}
-
 static void write_queries(const struct scan *scan, uint64_t begin, struct shell_query *out)
 {
 	for (uint32_t i = 0; i < scan->p->count; i++) {
@@ -180,8 +172,8 @@ static void write_queries(const struct scan *scan, uint64_t begin, struct shell_
 
 		/* A list by subject holds k subjects, which says nothing of the k-th template. */
 		out[i] = (struct shell_query){
-			.q_mul = l2 ? float_bits(q->q_mul) : 0,
-			.limit = float_bits(fmaxf(q->limit, search_list_limit(scan->p->lists[i]))),
+			.q_mul = l2 ? shell_bits(q->q_mul) : 0,
+			.limit = shell_bits(fmaxf(q->limit, search_list_limit(scan->p->lists[i]))),
 			.k = q->by_subject ? 0 : q->k,
 			.epoch = q->epoch,
 			.rows = q->rows > first ? q->rows - first : 0,
