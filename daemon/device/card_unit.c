@@ -185,7 +185,7 @@ void card_post(struct card *card, const struct shell_entry *entry, const void *b
 	unit->ring[index].sequence = job->sequence;
 	unit->ring[index].job = unit->job_at + offset;
 	unit->tail++;
-	__atomic_thread_fence(__ATOMIC_SEQ_CST); /* all of it before the doorbell */
+	__sync_synchronize(); /* all of it before the doorbell */
 	card_set(card, unit_reg(card, job->unit, SHELL_U_TAIL), unit->tail);
 }
 
