@@ -17,7 +17,7 @@ enum board_work { WORK_NONE, WORK_OPEN, WORK_RESET, WORK_CLOSE };
 struct board {
 	struct service *service;
 	struct fleet_device *device;
-	const struct config_device *config;
+	struct config_device config; /* its own: a reload frees the daemon's */
 	struct health health;
 	enum board_work want;  /* once nothing of ours is on the device */
 	enum board_work doing; /* on the errand thread */
@@ -66,7 +66,7 @@ static void health_changed(const struct health *health, enum health_state from,
 /* ---- on the errand thread ----------------------------------------------------------------------- */
 static int work_open(struct board *board)
 {
-	const struct config_device *c = board->config;
+	const struct config_device *c = &board->config;
 	const struct device_config config = {
 		.queue = (uint32_t)c->queue,
 		.isa = c->variant,
@@ -289,18 +289,27 @@ uint64_t boards_wakeup(const struct service *service)
 }
 
 /* ---- start and stop ------------------------------------------------------------------------------- */
+static void board_free(struct board *board)
+{
+	if (!board)
+		return;
+	config_device_clear(&board->config);
+	free(board);
+}
+
 static int board_add(struct service *service, const struct config_device *config)
 {
-	struct fleet_device *device = fleet_add(&service->fleet, config->name, config->kind);
 	struct board *board = calloc(1, sizeof(*board));
+	struct fleet_device *device = NULL;
 
-	if (!device || !board) {
-		free(board);
+	if (board && !config_device_copy(config, &board->config))
+		device = fleet_add(&service->fleet, config->name, config->kind);
+	if (!device) {
+		board_free(board);
 		return -ENOMEM;
 	}
 	board->service = service;
 	board->device = device;
-	board->config = config;
 	board->want = WORK_OPEN;
 	device->board = board;
 	device->metrics = metrics_device(&service->metrics, config->name, config->kind);
@@ -351,7 +360,7 @@ void boards_stop(struct service *service)
 		if (device->device)
 			device->device->ops->close(device->device);
 		device->health = NULL;
-		free(device->board);
+		board_free(device->board);
 		device->board = NULL;
 	}
 }

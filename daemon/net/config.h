@@ -72,6 +72,10 @@ struct config {
 	uint32_t tenant_count;
 };
 
+/* A device's own copy of what is said of it, for one that outlives the configuration. -ENOMEM. */
+int config_device_copy(const struct config_device *from, struct config_device *to);
+void config_device_clear(struct config_device *device);
+
 /* NULL path: the defaults. 0, or -EINVAL, -ENOENT, -ENOMEM ... with one line in text. */
 int config_load(const char *path, struct config **config, char text[CONFIG_TEXT]);
 void config_free(struct config *config);

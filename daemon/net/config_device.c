@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The configuration's devices beside the CPU: which they are, what they may take. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -84,11 +85,40 @@ int config_finish_devices(struct config_reader *reader)
 	return reader->error;
 }
 
+static char **string_of(const struct config_device *device, size_t i)
+{
+	return (char **)((char *)device + strings[i].offset);
+}
+
+int config_device_copy(const struct config_device *from, struct config_device *to)
+{
+	*to = *from;
+	for (size_t i = 0; i < STRINGS; i++)
+		*string_of(to, i) = NULL;
+	for (size_t i = 0; i < STRINGS; i++) {
+		if (!*string_of(from, i))
+			continue;
+		*string_of(to, i) = strdup(*string_of(from, i));
+		if (!*string_of(to, i)) {
+			config_device_clear(to);
+			return -ENOMEM;
+		}
+	}
+	return 0;
+}
+
+void config_device_clear(struct config_device *device)
+{
+	for (size_t i = 0; i < STRINGS; i++) {
+		free(*string_of(device, i));
+		*string_of(device, i) = NULL;
+	}
+}
+
 void config_free_devices(struct config *config)
 {
 	for (uint32_t i = 0; i < config->device_count; i++)
-		for (size_t k = 0; k < STRINGS; k++)
-			free(*(char **)((char *)&config->devices[i] + strings[k].offset));
+		config_device_clear(&config->devices[i]);
 }
 
 /* ---- reload -------------------------------------------------------------------------------- */

@@ -148,6 +148,26 @@ static const struct {
 	{"[tenant nobody]\nuids = 1\n", 2, "built in"},
 };
 
+START_TEST(test_a_device_outlives_its_configuration)
+{
+	struct config *config;
+	struct config_device device;
+
+	ck_assert_int_eq(
+		load("[device b0]\nkind = opencl\nselect = some board\ntimeout_ms = 70\n", &config),
+		0);
+	ck_assert_int_eq(config_device_copy(&config->devices[0], &device), 0);
+	config_free(config);
+	ck_assert_str_eq(device.name, "b0");
+	ck_assert_str_eq(device.kind, "opencl");
+	ck_assert_str_eq(device.select, "some board");
+	ck_assert_ptr_null(device.image);
+	ck_assert_uint_eq(device.timeout_ms, 70);
+	config_device_clear(&device);
+	ck_assert_ptr_null(device.kind);
+}
+END_TEST
+
 START_TEST(test_mistakes_name_line_and_remedy)
 {
 	struct config *config = NULL;
@@ -224,6 +244,7 @@ int main(void)
 
 	tcase_add_test(tcase, test_defaults);
 	tcase_add_test(tcase, test_every_kind_of_value);
+	tcase_add_test(tcase, test_a_device_outlives_its_configuration);
 	tcase_add_loop_test(tcase, test_mistakes_name_line_and_remedy, 0,
 			    (int)(sizeof(mistakes) / sizeof(mistakes[0])));
 	tcase_add_test(tcase, test_long_lines_are_an_error);
