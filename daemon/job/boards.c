@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "daemon/job/health.h"
+#include "daemon/job/model_place.h"
 #include "daemon/job/placement.h"
 #include "daemon/device/selftest.h"
 
@@ -35,6 +36,19 @@ static void board_log(const struct board *board, enum log_level level, const cha
 		  board->device->name, board->device->kind, fleet_state_name(board->device), what);
 }
 
+static bool board_clear(struct service *service, struct fleet_device *device)
+{
+	bool models = model_place_clear(service, device);
+
+	return placement_clear(service, device) && models;
+}
+
+void boards_fill(struct service *service)
+{
+	placement_follow_all(service);
+	model_place_follow_all(service);
+}
+
 /* ---- health ------------------------------------------------------------------------------------- */
 static const enum metrics_state metrics_states[HEALTH_STATES] = {
 	[HEALTH_OK] = METRICS_OK,
@@ -51,7 +65,7 @@ static void health_changed(const struct health *health, enum health_state from,
 	struct fleet_device *device = board->device;
 
 	if (!health_usable(health))
-		placement_clear(board->service, device);
+		board_clear(board->service, device);
 
 	device->metrics->state = metrics_states[health->state];
 	snprintf(device->text, sizeof(device->text), "%s",
@@ -191,17 +205,17 @@ static void done(struct errand *errand)
 		board_log(board, LOG_LEVEL_INFO, "it was closed on request");
 	}
 	board_step(board->device);
-	placement_follow_all(board->service);
+	boards_fill(board->service);
 }
 
-/* What is wanted begins when no batch of ours and no copy of a gallery is on the device. */
+/* What is wanted begins when no batch of ours, no gallery and no model is on the device. */
 void board_step(struct fleet_device *device)
 {
 	struct board *board = device->board;
 
 	if (!board || board->doing || !board->want)
 		return;
-	if (device->device && (device->in_flight || !placement_clear(board->service, device)))
+	if (device->device && (device->in_flight || !board_clear(board->service, device)))
 		return;
 	board->doing = board->want;
 	board->want = WORK_NONE;
@@ -229,7 +243,7 @@ static int enable(struct board *board)
 		board->want = WORK_OPEN;
 	else if (!health_usable(&board->health))
 		health_enable(&board->health, service_now());
-	placement_follow_all(board->service);
+	boards_fill(board->service);
 	return 0;
 }
 
@@ -249,7 +263,7 @@ int board_act(struct fleet_device *device, enum board_action action)
 	} else if (action == BOARD_DRAIN) {
 		device->drained = true;
 		device->metrics->state = METRICS_DRAINING;
-		placement_clear(board->service, device);
+		board_clear(board->service, device);
 	} else {
 		board->want = action == BOARD_RESET ? WORK_RESET : WORK_CLOSE;
 		device->state = action == BOARD_RESET ? FLEET_RESETTING : FLEET_CLOSING;
@@ -325,6 +339,8 @@ int boards_start(struct service *service)
 	if (!config->device_count)
 		return 0;
 	err = errands_start(&service->bell, &service->board_errands);
+	if (!err)
+		err = errands_start(&service->bell, &service->check_errands);
 	for (uint32_t i = 0; !err && i < config->device_count; i++)
 		err = board_add(service, &config->devices[i]);
 	return err;
@@ -332,7 +348,7 @@ int boards_start(struct service *service)
 
 static bool board_quiet(struct service *service, struct fleet_device *device)
 {
-	return placement_clear(service, device) && !device->board->doing && !device->in_flight;
+	return board_clear(service, device) && !device->board->doing && !device->in_flight;
 }
 
 void boards_stop(struct service *service)
@@ -352,6 +368,7 @@ void boards_stop(struct service *service)
 			device->board->want = WORK_NONE;
 		}
 	}
+	errands_stop(service->check_errands);
 	errands_stop(service->board_errands);
 	bell_drain(&service->bell);
 	for (uint32_t i = 1; i < service->fleet.count; i++) {

@@ -15,7 +15,9 @@ void boards_stop(struct service *service);
 /* Trials of devices that were quarantined; boards_wakeup(): when to call it next, 0 for never. */
 void boards_tick(struct service *service);
 uint64_t boards_wakeup(const struct service *service);
-/* An errand of its own for a board's sake (placement.c). */
+/* Galleries and models go where there is room: something has changed. */
+void boards_fill(struct service *service);
+/* An errand of its own for a board's sake (placement.c, model_place.c). */
 void boards_errand(struct service *service, struct errand *errand);
 /* A copy of the board's is gone: what waited for that goes on. */
 void board_step(struct fleet_device *device);

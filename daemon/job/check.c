@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/job/check.h"
+#include "daemon/job/check_part.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -144,15 +145,25 @@ static void give_up(struct bell_entry *bell)
 	sched_checked(slice, -EIO);
 }
 
+bool check_due(struct service *service)
+{
+	uint64_t every = service->config->check_every;
+
+	return every && ++service->check_turn % every == 0;
+}
+
 bool check_slice(void *user, struct slice *slice)
 {
 	struct service *service = user;
-	uint64_t every = service->config->check_every;
+	const struct pass_kind *kind = slice->pass->target->kind;
 	struct check *check;
 
 	/* The CPU is the judge; what has no copy on a board was not computed by one. */
-	if (!every || !slice->device->board || slice->command.op != DEVICE_SEARCH ||
-	    slice->pass->target->kind != &pass_search || ++service->check_turn % every)
+	if (!slice->device->board)
+		return false;
+	if (kind == &pass_infer)
+		return slice->part && check_part(service, slice);
+	if (kind != &pass_search || !check_due(service))
 		return false;
 	check = check_create(service, slice);
 	if (check) {

@@ -49,6 +49,8 @@ struct fleet_device {
 	struct metrics_device *metrics; /* NULL: nothing is counted */
 	struct health *health;		/* NULL: it is trusted, as the CPU is */
 	struct board *board;		/* NULL: the CPU (boards.h) */
+	uint32_t model_places;		/* plans of models on it or on their way (model_place.h) */
+	uint64_t model_bytes;		/* that those take */
 	/* totals */
 	uint64_t slices, failed, repeated, busy_ns;
 };

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "daemon/job/boards.h"
+#include "daemon/job/model_place.h"
 #include "daemon/job/placement.h"
 #include "daemon/job/service.h"
 
@@ -36,6 +37,36 @@ static int copies(struct job *job, const struct fleet_device *device, Facet__Wir
 	return 0;
 }
 
+static int models(struct job *job, const struct fleet_device *device, Facet__Wire__Device *message)
+{
+	const struct service *service = job->service;
+	size_t count = 0;
+
+	for (const struct model_entry *e = service->models; e; e = e->next)
+		count++;
+	message->models = job_need(job, (count + 1) * sizeof(*message->models));
+	if (!message->models)
+		return -1;
+	for (const struct model_entry *e = service->models; e; e = e->next) {
+		Facet__Wire__DeviceModel *model;
+		uint64_t bytes;
+		uint32_t ops;
+
+		if (e->hidden || !model_place_info(e, device->index, &ops, &bytes))
+			continue;
+		model = job_need(job, sizeof(*model));
+		if (!model)
+			return -1;
+		facet__wire__device_model__init(model);
+		model->model = (char *)e->name;
+		model->ops = ops;
+		model->of = model_info(e->model)->ops;
+		model->bytes = bytes;
+		message->models[message->n_models++] = model;
+	}
+	return 0;
+}
+
 static Facet__Wire__Device *describe(struct job *job, const struct fleet_device *device)
 {
 	const struct metrics_device *metrics = device->metrics;
@@ -60,10 +91,14 @@ static Facet__Wire__Device *describe(struct job *job, const struct fleet_device 
 	if (metrics) {
 		message->resets = metrics->resets;
 		message->memory_used = metrics->memory_bytes;
-		message->checks = metrics->checks[CHECK_RECOMPUTED];
-		message->mismatches = metrics->mismatches[CHECK_RECOMPUTED];
+		for (int i = 0; i < CHECKS; i++) {
+			message->checks += metrics->checks[i];
+			message->mismatches += metrics->mismatches[i];
+		}
 	}
-	return copies(job, device, message) ? NULL : message;
+	if (copies(job, device, message) || models(job, device, message))
+		return NULL;
+	return message;
 }
 
 static void reply_devices(struct job *job, const char *name)

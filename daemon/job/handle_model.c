@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "daemon/job/model_place.h"
 #include "daemon/job/models.h"
 
 /* ---- create ---------------------------------------------------------------------------------- */
@@ -105,6 +106,7 @@ static void model_created(struct job *job)
 	making->entry->model = making->model;
 	making->entry->plan = making->plan;
 	making->entry->hidden = false;
+	model_place_follow(making->entry);
 	log_write(&job->service->log, LOG_LEVEL_INFO, "model", "name=%s state=created", m->name);
 	reply.body_case = FACET__WIRE__REPLY__BODY_MODEL_CREATE;
 	reply.model_create = reply_model(job, making->entry);

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "daemon/job/model_place.h"
 #include "daemon/job/models.h"
 
 #define INFER_NS_GUESS 5000000u
@@ -39,6 +40,8 @@ static void model_entry_free(struct model_entry *entry)
 {
 	struct model_run_entry *run;
 
+	if (entry->model)
+		metrics_layers_drop(&entry->service->metrics, entry->name);
 	while ((run = entry->free_runs)) {
 		entry->free_runs = run->next;
 		model_run_free(run->run);
@@ -84,6 +87,7 @@ void model_entry_remove(struct model_entry *entry)
 	*p = entry->next;
 	entry->hidden = true;
 	entry->refs++;
+	model_place_drop(entry);
 	model_entry_release(entry);
 }
 
@@ -173,6 +177,7 @@ static void model_loading_done(struct errand *errand)
 		model_entry_remove(loading->entry);
 	} else {
 		loading->entry->hidden = false;
+		model_place_follow(loading->entry);
 	}
 	free(loading);
 }

@@ -60,11 +60,11 @@ static uint64_t tile_bytes(const struct search_rows *rows)
 	return row * SEARCH_TILE_ROWS;
 }
 
-/* Tiles of this shape that the device has room for beside its other copies. */
+/* Tiles of this shape that the device has room for beside models and other copies. */
 static uint64_t tiles_free(const struct service *service, const struct fleet_device *device,
 			   const struct search_rows *rows)
 {
-	uint64_t room = device->caps.memory_bytes / 10 * 9, used = 0;
+	uint64_t room = device->caps.memory_bytes / 10 * 9, used = device->model_bytes;
 
 	for (const struct gallery_entry *e = service->galleries; e; e = e->next) {
 		const struct copy *copy = e->copy[device->index];
@@ -153,7 +153,7 @@ static void copy_gone(struct copy *copy)
 	board_step(device);
 	/* There is room now, perhaps for another gallery. */
 	if (!service->draining)
-		placement_follow_all(service);
+		boards_fill(service);
 }
 
 static void free_done(struct errand *errand)

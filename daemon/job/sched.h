@@ -38,6 +38,8 @@
 #define PASS_UNITS_MAX 256u
 #define PASS_PARTS_MAX 96u
 
+struct model_arena;
+struct model_part;
 struct sched;
 struct sched_lane;
 struct sched_target;
@@ -88,6 +90,8 @@ struct slice {
 	struct device_command command; /* for kinds whose slice is one command */
 	struct search_query queries[SEARCH_BATCH_MAX];
 	struct search_list *lists[SEARCH_BATCH_MAX];
+	struct model_part *part;   /* of a model on a board */
+	struct model_arena *arena; /* which it uses */
 	struct slice *next_free;
 };
 

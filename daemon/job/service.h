@@ -25,6 +25,7 @@
 #define SERVICE_LIST_SIZES 11
 
 struct copy;
+struct model_place;
 
 struct gallery_entry {
 	char name[GALLERY_NAME_MAX + 1];
@@ -50,6 +51,7 @@ struct gallery_entry {
 
 struct model_run_entry {
 	struct model_run *run;
+	bool alone; /* a part of it is being recomputed: nothing else of it runs */
 	struct model_run_entry *next;
 };
 
@@ -60,6 +62,10 @@ struct model_entry {
 	struct model_plan *plan;
 	struct sched_target target;
 	struct model_run_entry *free_runs;
+	struct model_place *place[FLEET_MAX]; /* on boards (model_place.h) */
+	double ns[FLEET_MAX], mean_ns; /* of a unit of work on each and on all; 0: not measured */
+	uint32_t devices;	       /* that were measured, a bit each */
+	uint64_t passes;
 	uint32_t refs;
 	bool hidden;
 	struct model_entry *next;
@@ -77,13 +83,15 @@ struct service {
 	struct metrics metrics;
 	struct tenants *tenants;
 	struct bell bell;
-	struct errands *errands, *board_errands; /* the second: NULL without boards */
-	char libexec[256], cache[256];		 /* of helpers, of programs built for devices */
+	struct errands *errands;
+	struct errands *board_errands, *check_errands; /* NULL without boards */
+	char libexec[256], cache[256]; /* of helpers, of programs built for devices */
 	struct fleet fleet;
 	struct device *device; /* the CPU's, with its caps */
 	struct device_caps caps;
 	struct sched *sched;
-	uint64_t check_turn; /* commands on boards that could have been checked */
+	uint64_t check_turn; /* commands on boards that could have been recomputed */
+	uint64_t sums_turn;  /* products on boards that could have been checked by their sums */
 	struct gallery_config galleries_config;
 	struct gallery_catalog *catalog; /* errand thread writes, control thread reads */
 	struct gallery_entry *galleries;

@@ -13,7 +13,6 @@
 #include <string.h>
 
 #define ARENA_ALIGN 64u
-#define NEVER	    UINT32_MAX
 
 int model_fail(struct model_check *check, const char *format, ...)
 {
@@ -109,7 +108,8 @@ static int check_tensors(struct model_check *check)
 
 	model->tensor_count = (uint32_t)check->graph->n_tensors;
 	model->tensors = calloc(model->tensor_count, sizeof(*model->tensors));
-	if (!model->tensors)
+	model->last = calloc(model->tensor_count, sizeof(*model->last));
+	if (!model->tensors || !model->last)
 		return -ENOMEM;
 	for (uint32_t i = 0; !err && i < model->tensor_count; i++)
 		err = check_tensor(check, i);
@@ -118,7 +118,6 @@ static int check_tensors(struct model_check *check)
 
 /* ---- the order, and who lives when ---- */
 
-/* last[t]: the last op that reads tensor t, NEVER for a graph's output, 0 for what nobody reads. */
 static void find_last_reads(const struct model_check *check, uint32_t *last)
 {
 	const Facet__Model__Graph *graph = check->graph;
@@ -127,7 +126,7 @@ static void find_last_reads(const struct model_check *check, uint32_t *last)
 		for (size_t k = 0; k < graph->ops[i]->n_inputs; k++)
 			last[graph->ops[i]->inputs[k]] = i;
 	for (size_t i = 0; i < graph->n_outputs; i++)
-		last[graph->outputs[i]] = NEVER;
+		last[graph->outputs[i]] = MODEL_NEVER;
 }
 
 struct living {
@@ -199,19 +198,18 @@ static int check_order(struct model_check *check, struct living *living)
 static int check_life(struct model_check *check)
 {
 	uint32_t n = check->model->tensor_count;
-	uint32_t *last = calloc(n, sizeof(*last));
+	uint32_t *last = check->model->last;
 	struct living living = {.last = last,
 				.tensor = calloc(n, sizeof(*living.tensor)),
 				.written = calloc(n, sizeof(*living.written))};
 	int err = -ENOMEM;
 
-	if (last && living.tensor && living.written) {
+	if (living.tensor && living.written) {
 		find_last_reads(check, last);
 		err = check_order(check, &living);
 	}
 	free(living.written);
 	free(living.tensor);
-	free(last);
 	return err;
 }
 
@@ -271,6 +269,7 @@ static int check_ops(struct model_check *check)
 		    !indices_ok(graph, 1, &op->output))
 			return model_fail(check, "names a tensor that is not there");
 		err = model_check_op(check, op, &model->steps[i]);
+		model->steps[i].work = check->work;
 		if (!err && check->work > MODEL_WORK_MAX)
 			err = model_fail(check, "the network computes more than 10^13 "
 						"multiply-adds an item");

@@ -11,7 +11,8 @@
 #define MODEL_NAME_MAX	  255u
 #define MODEL_ARENA_MAX	  (UINT64_C(1) << 30)
 #define MODEL_WORK_MAX	  UINT64_C(10000000000000) /* multiply-adds, or what takes as long */
-#define MODEL_TABLES_MAX  (UINT64_C(64) << 20)	   /* bytes of tables rewritten at load */
+#define MODEL_NEVER	  UINT32_MAX
+#define MODEL_TABLES_MAX  (UINT64_C(64) << 20) /* bytes of tables rewritten at load */
 
 struct model_tensor_place {
 	enum model_type type;
@@ -29,7 +30,9 @@ struct model_tensor_place {
 struct model_step {
 	struct device_command command;
 	uint32_t in_arena, in_constants, tables;
+	uint32_t input[DEVICE_INPUTS_MAX], output; /* tensors; input[i] where in_arena has bit i */
 	uint64_t weights, bias; /* of conv2d and gemm: offsets in the model's weights */
+	uint64_t work;		/* of it and all before it: multiply-adds, or what takes as long */
 };
 
 struct model {
@@ -39,6 +42,8 @@ struct model {
 	uint64_t weights_bytes, constants_bytes;
 	struct model_tensor_place *tensors;
 	uint32_t tensor_count;
+	uint32_t *
+		last; /* [tensors] the last op that reads it, MODEL_NEVER of an output; 0: none does */
 	struct model_step *steps;
 	uint32_t step_count;
 	uint32_t input[MODEL_IO_MAX], output[MODEL_IO_MAX]; /* tensors */

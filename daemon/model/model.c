@@ -167,6 +167,18 @@ const struct model_info *model_info(const struct model *model)
 	return &model->info;
 }
 
+uint64_t model_work(const struct model *model, uint32_t begin, uint32_t end)
+{
+	return end <= begin
+		       ? 0
+		       : model->steps[end - 1].work - (begin ? model->steps[begin - 1].work : 0);
+}
+
+enum device_op model_op(const struct model *model, uint32_t op)
+{
+	return model->steps[op].command.op;
+}
+
 /* ---- loading ---- */
 
 static int load_graph(struct model *model, const struct parts *parts,
@@ -239,6 +251,7 @@ void model_free(struct model *model)
 	free(model->names);
 	free(model->steps);
 	free(model->tensors);
+	free(model->last);
 	free(model->weights);
 	free(model);
 }

@@ -1,50 +1,36 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One item in flight: an arena on the device, and the model's commands with their buffers. */
-#include "daemon/model/plan.h"
+/*
+ * One item in flight. What its tensors hold is in the host's memory, where the CPU's commands work in
+ * place, and where parts of it that ran on boards (part.c) come from and go back to.
+ */
+#include "daemon/model/run.h"
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
-struct model_run {
-	const struct model_plan *plan;
-	struct device_buffer *arena;
-	struct device_command commands[]; /* [steps] */
-};
-
-static void bind_step(struct model_run *run, uint32_t i)
-{
-	const struct model_step *step = &run->plan->model->steps[i];
-	struct device_command *command = &run->commands[i];
-
-	*command = step->command;
-	command->weights = run->plan->weights[i];
-	command->out.buffer = run->arena;
-	for (uint32_t k = 0; k < DEVICE_INPUTS_MAX; k++) {
-		if (step->in_arena >> k & 1)
-			command->in[k].buffer = run->arena;
-		if (step->in_constants >> k & 1)
-			command->in[k].buffer = run->plan->constants;
-		if (step->tables >> k & 1)
-			command->tables[k].buffer = run->plan->constants;
-	}
-}
+#define RUN_ALIGN 64u
 
 int model_run_create(const struct model_plan *plan, struct model_run **run)
 {
 	const struct model *model = plan->model;
+	uint64_t bytes = (model->info.arena_bytes + RUN_ALIGN - 1) / RUN_ALIGN * RUN_ALIGN;
 	struct model_run *r = calloc(1, sizeof(*r) + model->step_count * sizeof(r->commands[0]));
-	int err;
+	int err = -ENOMEM;
 
 	if (!r)
 		return -ENOMEM;
 	r->plan = plan;
-	err = plan->device->ops->buffer_create(plan->device, model->info.arena_bytes, &r->arena);
+	r->memory = aligned_alloc(RUN_ALIGN, bytes);
+	if (r->memory)
+		err = plan->device->ops->buffer_import(plan->device, r->memory, bytes, &r->arena);
 	if (err) {
-		free(r);
+		model_run_free(r);
 		return err;
 	}
+	memset(r->memory, 0, bytes);
 	for (uint32_t i = 0; i < model->step_count; i++)
-		bind_step(r, i);
+		plan_bind(plan, i, r->arena, &r->commands[i]);
 	*run = r;
 	return 0;
 }
@@ -53,7 +39,9 @@ void model_run_free(struct model_run *run)
 {
 	if (!run)
 		return;
-	run->plan->device->ops->buffer_free(run->arena);
+	if (run->arena)
+		run->plan->device->ops->buffer_free(run->arena);
+	free(run->memory);
 	free(run);
 }
 
@@ -65,8 +53,8 @@ int model_run_write(struct model_run *run, uint32_t input, const void *data)
 	if (input >= model->info.inputs)
 		return -EINVAL;
 	tensor = &model->tensors[model->input[input]];
-	return run->plan->device->ops->buffer_write(run->arena, tensor->offset, data,
-						    tensor->bytes);
+	memcpy(run->memory + tensor->offset, data, tensor->bytes);
+	return 0;
 }
 
 int model_run_read(const struct model_run *run, uint32_t output, void *data)
@@ -77,7 +65,8 @@ int model_run_read(const struct model_run *run, uint32_t output, void *data)
 	if (output >= model->info.outputs)
 		return -EINVAL;
 	tensor = &model->tensors[model->output[output]];
-	return run->plan->device->ops->buffer_read(run->arena, tensor->offset, data, tensor->bytes);
+	memcpy(data, run->memory + tensor->offset, tensor->bytes);
+	return 0;
 }
 
 const struct device_command *model_run_commands(const struct model_run *run, uint32_t *count)

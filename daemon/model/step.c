@@ -384,12 +384,14 @@ int model_check_op(struct model_check *check, const Facet__Model__Op *op, struct
 	for (uint32_t i = 0; i < op->n_inputs; i++) {
 		v.in[i] = &tensors[op->inputs[i]];
 		set_span(v.in[i], &step->command.in[i]);
+		step->input[i] = op->inputs[i];
 		*(v.in[i]->is_const ? &step->in_constants : &step->in_arena) |= 1u << i;
 	}
 	v.out = &tensors[op->output];
 	if (v.out->is_const)
 		return model_fail(check, "writes a constant");
 	set_span(v.out, &step->command.out);
+	step->output = op->output;
 	check->work += v.out->elements * ELEMENT_WORK;
 	return kind->convert(&v);
 }

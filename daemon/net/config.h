@@ -61,6 +61,8 @@ struct config {
 	uint64_t in_flight, mapped_bytes, rate; /* of a tenant that states none */
 	uint64_t tenant_queue, gallery_quota, template_quota;
 	uint64_t check_every; /* of so many commands on boards one is recomputed; 0: none */
+	uint64_t
+		checksum_every; /* of so many products on boards one is checked by its sums; 0: none */
 	/* [device cpu] */
 	uint64_t threads, device_queue;
 	char *pin, *isa;

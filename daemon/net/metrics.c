@@ -156,6 +156,6 @@ void metrics_layers_drop(struct metrics *metrics, const char *model)
 		if (strncmp(l->model, model, METRICS_NAME - 1))
 			continue;
 		l->model[0] = '\0';
-		l->runs = l->ns = l->checked = l->checks_ns = l->mismatches = 0;
+		l->checked = l->checks_ns = l->mismatches = 0;
 	}
 }

@@ -123,8 +123,7 @@ struct metrics_device {
 struct metrics_layer {
 	char model[METRICS_NAME], op[16];
 	uint32_t layer;
-	_Atomic uint64_t runs, ns;	     /* on devices */
-	_Atomic uint64_t checked, checks_ns; /* runs that were checked, and what that cost more */
+	_Atomic uint64_t checked, checks_ns; /* runs that were checked, and what that took */
 	_Atomic uint64_t mismatches;
 };
 

@@ -283,8 +283,6 @@ static const struct field check_fields[] = {
 	}
 
 static const struct field layer_fields[] = {
-	LAYER("runs_total", runs, false, "Runs of a layer."),
-	LAYER("seconds_total", ns, true, "Device time of a layer's runs."),
 	LAYER("checked_total", checked, false, "Runs of a layer that carried check sums."),
 	LAYER("check_seconds_total", checks_ns, true, "What the check sums of a layer took."),
 	LAYER("mismatches_total", mismatches, false, "Runs of a layer whose sums were wrong."),

@@ -37,6 +37,7 @@ static struct json_object *row_of(const struct facet_device *d)
 	output_text(row, "kind", d->kind);
 	output_text(row, "state", d->state);
 	output_count(row, "copies", d->copy_count);
+	output_count(row, "models", d->model_count);
 	output_count(row, "batches", (int64_t)d->batches);
 	output_count(row, "failed", (int64_t)d->failed);
 	output_number(row, "busy_s", (double)d->busy_ns / 1e9, 1);
@@ -54,6 +55,19 @@ static void show_copies(struct json_object *row, const struct facet_device *d)
 		snprintf(line, sizeof(line), "rows %llu to %llu, %s",
 			 (unsigned long long)copy->row_begin, (unsigned long long)copy->row_end,
 			 copy->current ? "current" : "loading");
+		output_text(row, key, line);
+	}
+}
+
+static void show_models(struct json_object *row, const struct facet_device *d)
+{
+	for (uint32_t i = 0; i < d->model_count; i++) {
+		const struct facet_device_model *model = &d->models[i];
+		char key[80], line[96];
+
+		snprintf(key, sizeof(key), "model %s", model->model);
+		snprintf(line, sizeof(line), "%u of its %u ops, %.1f MiB", model->ops, model->of,
+			 (double)model->bytes / 1048576);
 		output_text(row, key, line);
 	}
 }
@@ -81,6 +95,7 @@ static struct json_object *whole_row(const struct facet_device *d)
 	output_count(row, "checked", (int64_t)d->checks);
 	output_count(row, "wrong", (int64_t)d->mismatches);
 	show_copies(row, d);
+	show_models(row, d);
 	return row;
 }
 
@@ -113,8 +128,10 @@ int cmd_device_list(struct ctl *ctl, int argc, char **argv)
 int cmd_device_show(struct ctl *ctl, int argc, char **argv)
 {
 	static const struct argp argp = {
-		NULL,	      parse_name, "NAME", "One device: state, counters, galleries on it.",
-		ctl_children, NULL,	  NULL};
+		NULL,	      parse_name,
+		"NAME",	      "One device: state, counters, galleries and models on it.",
+		ctl_children, NULL,
+		NULL};
 	struct input in = {.common = {ctl}};
 
 	ctl_parse(ctl, &argp, argc, argv, &in);

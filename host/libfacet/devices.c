@@ -22,6 +22,26 @@ static bool copies_get(void *result, const Facet__Wire__Device *from, struct fac
 	return copies != NULL;
 }
 
+static bool models_get(void *result, const Facet__Wire__Device *from, struct facet_device *to)
+{
+	struct facet_device_model *models =
+		client_result_add(result, from->n_models, sizeof(*models));
+
+	to->model_count = (uint32_t)from->n_models;
+	to->models = models;
+	for (size_t i = 0; models && i < from->n_models; i++) {
+		models[i] = (struct facet_device_model){
+			.model = client_result_text(result, from->models[i]->model),
+			.ops = from->models[i]->ops,
+			.of = from->models[i]->of,
+			.bytes = from->models[i]->bytes,
+		};
+		if (!models[i].model)
+			return false;
+	}
+	return models != NULL;
+}
+
 static bool device_get(void *result, const Facet__Wire__Device *from, struct facet_device *to)
 {
 	*to = (struct facet_device){
@@ -44,7 +64,7 @@ static bool device_get(void *result, const Facet__Wire__Device *from, struct fac
 		.queued = from->queued,
 	};
 	return to->name && to->kind && to->state && to->hardware && to->detail && to->text &&
-	       copies_get(result, from, to);
+	       copies_get(result, from, to) && models_get(result, from, to);
 }
 
 static struct facet_devices *devices_get(const Facet__Wire__DeviceListReply *from)

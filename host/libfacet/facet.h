@@ -256,6 +256,12 @@ struct facet_device_copy { /* of a gallery's rows, on the device */
 	bool current;		     /* it has all that is published */
 };
 
+struct facet_device_model { /* on the device */
+	const char *model;
+	uint32_t ops, of; /* it takes so many of the model's ops; the CPU does the others */
+	uint64_t bytes;
+};
+
 struct facet_device {
 	const char *name, *kind;
 	const char *
@@ -264,10 +270,11 @@ struct facet_device {
 	const char *text; /* why it is not ok */
 	bool works;	  /* it may get work */
 	uint64_t batches, failed, repeated, resets, busy_ns;
-	uint64_t memory_bytes, memory_used; /* used: by copies of galleries */
-	uint64_t checks, mismatches;	    /* answers recomputed on the CPU, and found wrong */
-	uint32_t queued, copy_count;
+	uint64_t memory_bytes, memory_used; /* used: by copies of galleries and models */
+	uint64_t checks, mismatches;	    /* answers checked by the CPU, and found wrong */
+	uint32_t queued, copy_count, model_count;
 	const struct facet_device_copy *copies;
+	const struct facet_device_model *models;
 };
 
 struct facet_devices {

@@ -2,80 +2,14 @@
 /* Compiled networks: what runs computes the graph's meaning, what is wrong is refused by name. */
 #include "daemon/model/model.h"
 #include "tests/model/interpret.h"
+#include "tests/model/rig.h"
 
 #include <check.h>
 #include <errno.h>
 #include <math.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* ---- helpers ---- */
-
-struct waiter {
-	pthread_mutex_t lock;
-	pthread_cond_t over;
-	bool done;
-};
-
-static void on_done(struct device_batch *batch)
-{
-	struct waiter *w = batch->user;
-
-	pthread_mutex_lock(&w->lock);
-	w->done = true;
-	pthread_cond_signal(&w->over);
-	pthread_mutex_unlock(&w->lock);
-}
-
-static int run_commands(struct device *device, const struct device_command *commands,
-			uint32_t count)
-{
-	struct waiter w = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false};
-	struct device_batch batch = {
-		.commands = commands, .count = count, .done = on_done, .user = &w};
-
-	ck_assert_int_eq(device->ops->submit(device, &batch), 0);
-	pthread_mutex_lock(&w.lock);
-	while (!w.done)
-		pthread_cond_wait(&w.over, &w.lock);
-	pthread_mutex_unlock(&w.lock);
-	if (batch.error)
-		fprintf(stderr, "command %u, op %d: error %d\n", batch.error_index,
-			(int)commands[batch.error_index].op, batch.error);
-	return batch.error;
-}
-
-static struct device *open_cpu(uint32_t threads)
-{
-	const struct device_config config = {.threads = threads};
-	struct device *device;
-
-	ck_assert_int_eq(device_open("cpu", &config, &device), 0);
-	return device;
-}
-
-static int load(const struct fct *fct, struct model **model, char *text)
-{
-	size_t bytes;
-	uint8_t *file = fct_write(fct, &bytes);
-	int err = model_load(file, bytes, model, text);
-
-	free(file);
-	return err;
-}
-
-static struct model *load_ok(const struct fct *fct)
-{
-	char text[MODEL_TEXT];
-	struct model *model = NULL;
-	int err = load(fct, &model, text);
-
-	ck_assert_msg(!err, "refused: %s", text);
-	ck_assert_str_eq(text, "");
-	return model;
-}
 
 /* Refused with a message that has the words. */
 static void ck_refused(const struct fct *fct, const char *words, const char *what)
@@ -83,26 +17,9 @@ static void ck_refused(const struct fct *fct, const char *words, const char *wha
 	char text[MODEL_TEXT] = "";
 	struct model *model;
 
-	ck_assert_msg(load(fct, &model, text) == -EINVAL, "%s was accepted", what);
+	ck_assert_msg(rig_try(fct, &model, text) == -EINVAL, "%s was accepted", what);
 	ck_assert_msg(strstr(text, words) != NULL, "%s: \"%s\" lacks \"%s\"", what, text, words);
 	ck_assert_ptr_null(strchr(text, '\n'));
-}
-
-static void fill_inputs(struct fct *fct, const struct model_info *info, void **values)
-{
-	for (uint32_t i = 0; i < info->inputs; i++) {
-		uint8_t *data = malloc(info->input[i].bytes);
-
-		for (uint64_t k = 0; k < info->input[i].bytes; k++)
-			data[k] = (uint8_t)fct_random(fct);
-		values[fct->inputs[i]] = data;
-	}
-}
-
-static void free_values(void **values)
-{
-	for (uint32_t i = 0; i < FCT_TENSORS; i++)
-		free(values[i]);
 }
 
 /* Runs one item through the device and through the interpreter, and compares all outputs. */
@@ -114,12 +31,12 @@ static void ck_same_as_interpreter(struct fct *fct, const struct model *model,
 	const struct device_command *commands;
 	uint32_t count;
 
-	fill_inputs(fct, info, values);
+	rig_inputs(fct, info, values);
 	interpret(fct, values);
 	for (uint32_t i = 0; i < info->inputs; i++)
 		ck_assert_int_eq(model_run_write(run, i, values[fct->inputs[i]]), 0);
 	commands = model_run_commands(run, &count);
-	ck_assert_int_eq(run_commands(device, commands, count), 0);
+	ck_assert_int_eq(rig_run(device, commands, count), 0);
 	for (uint32_t i = 0; i < info->outputs; i++) {
 		void *got = malloc(info->output[i].bytes);
 
@@ -127,13 +44,13 @@ static void ck_same_as_interpreter(struct fct *fct, const struct model *model,
 		ck_assert_mem_eq(got, values[fct->outputs[i]], info->output[i].bytes);
 		free(got);
 	}
-	free_values(values);
+	rig_free(values);
 }
 
 static void ck_network(struct fct *fct, uint32_t threads, int items)
 {
-	struct model *model = load_ok(fct);
-	struct device *device = open_cpu(threads);
+	struct model *model = rig_load(fct);
+	struct device *device = rig_cpu(threads);
 	struct model_plan *plan;
 	struct model_run *run;
 
@@ -163,7 +80,7 @@ END_TEST
 START_TEST(info_is_right)
 {
 	struct fct *fct = fct_everything(5);
-	struct model *model = load_ok(fct);
+	struct model *model = rig_load(fct);
 	const struct model_info *info = model_info(model);
 
 	ck_assert_str_eq(info->name, "small");
@@ -216,8 +133,8 @@ START_TEST(many_runs_in_one_batch)
 {
 	enum { RUNS = 5 };
 	struct fct *fct = chain();
-	struct model *model = load_ok(fct);
-	struct device *device = open_cpu(2);
+	struct model *model = rig_load(fct);
+	struct device *device = rig_cpu(2);
 	struct device_command *all;
 	struct model_plan *plan;
 	struct model_run *run[RUNS];
@@ -228,13 +145,13 @@ START_TEST(many_runs_in_one_batch)
 	all = calloc(RUNS * fct->graph.n_ops, sizeof(*all));
 	for (int r = 0; r < RUNS; r++) {
 		ck_assert_int_eq(model_run_create(plan, &run[r]), 0);
-		fill_inputs(fct, model_info(model), values[r]);
+		rig_inputs(fct, model_info(model), values[r]);
 		ck_assert_int_eq(model_run_write(run[r], 0, values[r][fct->inputs[0]]), 0);
 		memcpy(all + (uint32_t)r * fct->graph.n_ops, model_run_commands(run[r], &count),
 		       fct->graph.n_ops * sizeof(*all));
 		ck_assert_uint_eq(count, fct->graph.n_ops);
 	}
-	ck_assert_int_eq(run_commands(device, all, RUNS * count), 0);
+	ck_assert_int_eq(rig_run(device, all, RUNS * count), 0);
 	for (int r = 0; r < RUNS; r++) {
 		int8_t got[256];
 
@@ -242,7 +159,7 @@ START_TEST(many_runs_in_one_batch)
 		ck_assert_int_eq(model_run_read(run[r], 0, got), 0);
 		ck_assert_mem_eq(got, values[r][fct->outputs[0]], 256);
 		model_run_free(run[r]);
-		free_values(values[r]);
+		rig_free(values[r]);
 	}
 	model_plan_free(plan);
 	device->ops->close(device);
@@ -255,8 +172,8 @@ END_TEST
 START_TEST(no_such_input_or_output)
 {
 	struct fct *fct = chain();
-	struct model *model = load_ok(fct);
-	struct device *device = open_cpu(1);
+	struct model *model = rig_load(fct);
+	struct device *device = rig_cpu(1);
 	struct model_plan *plan;
 	struct model_run *run;
 	int8_t data[256] = {0};
@@ -291,7 +208,7 @@ static struct fct *template_network(void)
 START_TEST(a_template_has_a_space)
 {
 	struct fct *fct = template_network();
-	struct model *model = load_ok(fct);
+	struct model *model = rig_load(fct);
 
 	ck_assert(model_info(model)->is_template);
 	ck_assert_uint_eq(model_info(model)->dim, 32);
@@ -529,7 +446,7 @@ static void run_hostile(const struct model *model, struct device *device)
 		free(data);
 	}
 	commands = model_run_commands(run, &count);
-	ck_assert_int_eq(run_commands(device, commands, count), 0);
+	ck_assert_int_eq(rig_run(device, commands, count), 0);
 	for (uint32_t i = 0; i < info->outputs; i++) {
 		void *data = malloc(info->output[i].bytes);
 
@@ -579,7 +496,7 @@ static void mutate(struct fct *fct, uint8_t *file, size_t graph_end)
 /* Flips with the digest corrected: refused, or harmless. */
 static void ck_mutations(struct fct *fct, int count)
 {
-	struct device *device = open_cpu(1);
+	struct device *device = rig_cpu(1);
 	char text[MODEL_TEXT];
 	size_t bytes;
 	uint8_t *file = fct_write(fct, &bytes), *copy = malloc(bytes);
