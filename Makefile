@@ -144,7 +144,7 @@ USES_e2e      := libfacet proto
 define test_room
 $(BUILD)/tests/$(1)/test_%: $(BUILD)/obj/tests/$(1)/test_%.o $(patsubst tests/%.c,$(BUILD)/obj/tests/%.o,$(filter-out tests/$(1)/test_%.c,$(wildcard tests/$(1)/*.c))) $(call lib,$(USES_$(1)))
 	@mkdir -p $$(@D)
-	$(Q)$$(CC) $$(LDFLAGS) $$^ -lcheck -lsubunit -lrt $$(LIBS_daemon) $$(LIBS_host) -o $$@
+	$(Q)$$(CC) $$(LDFLAGS) -Wl,--start-group $$^ -Wl,--end-group -lcheck -lsubunit -lrt $$(LIBS_daemon) $$(LIBS_host) -o $$@
 $(patsubst tests/%.c,$(BUILD)/obj/tests/%.o,$(wildcard tests/$(1)/*.c)): | $(GENERATED)
 .PHONY: check-$(1) tests-$(1)
 tests-$(1): $(call test_programs,$(1))
@@ -152,6 +152,9 @@ check-$(1): tests-$(1) $(if $(call test_scripts,$(1)),all)
 	@BUILD=$(BUILD) tests/run $(1)
 endef
 $(foreach r,$(TEST_ROOMS),$(eval $(call test_room,$(r))))
+
+# Networks and what they mean, as the tests of models have them.
+$(BUILD)/tests/e2e/test_models: $(addprefix $(BUILD)/obj/tests/model/,fct.o interpret.o) $(call lib,kernels)
 
 # An OpenCL driver that crashes.
 tests-device: $(BUILD)/tests/device/tools/crash_icd.so $(BUILD)/facet-opencl-probe

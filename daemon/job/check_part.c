@@ -55,7 +55,8 @@ static void over(struct part_check *check, enum metrics_check kind, int err)
 			  "device=%s trace=%016" PRIx64 " model=%s ops=%" PRIu64 "-%" PRIu64
 			  " by=%s text=\"its work on a model was wrong; it is repeated elsewhere\"",
 			  slice->device->name, slice->batch.trace, check_model(check)->name,
-			  slice->begin, slice->end, kind == CHECK_SUMS ? "checksum" : "recomputing");
+			  slice->begin, slice->end,
+			  kind == CHECK_SUMS ? "checksum" : "recomputing");
 		if (slice->device->health)
 			fleet_judge(slice->device, err, service_now());
 	}

@@ -22,8 +22,7 @@ static void on_done(struct device_batch *batch)
 	pthread_mutex_unlock(&w->lock);
 }
 
-int rig_run(struct device *device, const struct device_command *commands,
-			uint32_t count)
+int rig_run(struct device *device, const struct device_command *commands, uint32_t count)
 {
 	struct waiter w = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false};
 	struct device_batch batch = {
