@@ -409,6 +409,72 @@ uint8_t *fct_write(const struct fct *fct, size_t *bytes)
 	return file;
 }
 
+/* ---- places that are used again ---- */
+
+struct life {
+	uint32_t begin, end; /* ops, from the writing one to the last that reads it */
+};
+
+static void life_use(struct life *life, uint32_t op)
+{
+	life->begin = life->begin < op ? life->begin : op;
+	life->end = life->end > op ? life->end : op;
+}
+
+static uint64_t place_bytes(const Facet__Model__Tensor *t)
+{
+	uint64_t bytes = t->type == FACET__MODEL__TYPE__F32 ? 4 : 1;
+
+	for (size_t i = 0; i < t->n_shape; i++)
+		bytes *= t->shape[i];
+	return (bytes + 63) / 64 * 64;
+}
+
+/* The lowest place that is free while tensor i lives; tensors before it have theirs. */
+static uint64_t place_find(const struct fct *fct, const struct life *life, uint32_t i)
+{
+	uint64_t at = 0, bytes = place_bytes(&fct->tensor[i]);
+
+	for (uint32_t k = 0; k < i; k++) {
+		const Facet__Model__Tensor *t = &fct->tensor[k];
+
+		if (t->is_const || life[k].end < life[i].begin || life[i].end < life[k].begin ||
+		    t->arena_offset >= at + bytes || t->arena_offset + place_bytes(t) <= at)
+			continue;
+		at = t->arena_offset + place_bytes(t);
+		k = UINT32_MAX; /* from the beginning */
+	}
+	return at;
+}
+
+void fct_reuse(struct fct *fct)
+{
+	struct life life[FCT_TENSORS];
+	const Facet__Model__Graph *graph = &fct->graph;
+
+	for (uint32_t i = 0; i < FCT_TENSORS; i++)
+		life[i] = (struct life){UINT32_MAX, 0};
+	for (uint32_t i = 0; i < graph->n_ops; i++) {
+		for (size_t k = 0; k < fct->op[i].n_inputs; k++)
+			life_use(&life[fct->op[i].inputs[k]], i);
+		life_use(&life[fct->op[i].output], i);
+	}
+	for (size_t i = 0; i < graph->n_inputs; i++)
+		life[fct->inputs[i]].begin = 0;
+	for (size_t i = 0; i < graph->n_outputs; i++)
+		life[fct->outputs[i]].end = UINT32_MAX;
+	fct->graph.arena_bytes = 64;
+	for (uint32_t i = 0; i < graph->n_tensors; i++) {
+		Facet__Model__Tensor *t = &fct->tensor[i];
+
+		if (t->is_const)
+			continue;
+		t->arena_offset = place_find(fct, life, i);
+		if (t->arena_offset + place_bytes(t) > fct->graph.arena_bytes)
+			fct->graph.arena_bytes = t->arena_offset + place_bytes(t);
+	}
+}
+
 /* ---- a network with every op ---- */
 
 struct fct *fct_everything(uint64_t seed)

@@ -75,6 +75,9 @@ uint32_t fct_join(struct fct *fct, const uint32_t *in, uint32_t n, uint32_t out,
 void fct_input(struct fct *fct, uint32_t tensor);
 void fct_output(struct fct *fct, uint32_t tensor);
 
+/* Gives the activations new places in the arena: bytes that nobody wants any more are used again. */
+void fct_reuse(struct fct *fct);
+
 /* The file, malloc'ed. */
 uint8_t *fct_write(const struct fct *fct, size_t *bytes);
 /* Corrects the digest of a file whose lengths are right; false if they are not. */

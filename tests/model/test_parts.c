@@ -73,6 +73,8 @@ static void bench_make(struct bench *b, struct device *board, uint64_t seed)
 {
 	memset(b, 0, sizeof(*b));
 	b->fct = fct_everything(seed);
+	if (seed % 2)
+		fct_reuse(b->fct);
 	b->model = rig_load(b->fct);
 	b->cpu = rig_cpu(1);
 	b->board = board;
