@@ -156,6 +156,8 @@ $(foreach r,$(TEST_ROOMS),$(eval $(call test_room,$(r))))
 # Networks and what they mean, as the tests of models have them.
 $(BUILD)/tests/e2e/test_models: $(addprefix $(BUILD)/obj/tests/model/,fct.o interpret.o) $(call lib,kernels)
 
+$(BUILD)/tests/e2e/test_raw: $(call lib,kernels)
+
 # An OpenCL driver that crashes.
 tests-device: $(BUILD)/tests/device/tools/crash_icd.so $(BUILD)/facet-opencl-probe
 $(BUILD)/tests/device/tools/crash_icd.so: $(BUILD)/obj/tests/device/tools/crash_icd.o

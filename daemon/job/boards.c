@@ -325,6 +325,7 @@ static int board_add(struct service *service, const struct config_device *config
 	board->service = service;
 	board->device = device;
 	board->want = WORK_OPEN;
+	device->preferred = config->prefer;
 	device->board = board;
 	device->metrics = metrics_device(&service->metrics, config->name, config->kind);
 	board_step(device);

@@ -1,21 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/job/check.h"
-#include "daemon/job/check_part.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stddef.h>
 #include <stdlib.h>
-#include <string.h>
+
+/* Of one product. */
+struct sum {
+	uint32_t op;
+	bool right;
+	uint64_t ns;
+};
 
 struct check {
 	struct service *service;
 	struct slice *slice;
+	const struct check_kind *kind;
+	struct check_work work;
 	struct device_batch batch;
-	struct device_command command;
 	struct bell_entry bell;
-	uint64_t begun_ns, expected_ns;
-	struct search_list *lists[SEARCH_BATCH_MAX];
+	struct errand errand;
+	uint64_t begun_ns;
+	uint32_t count;
+	struct sum sums[];
 };
 
 static struct fleet_device *judge(const struct check *check)
@@ -23,126 +31,129 @@ static struct fleet_device *judge(const struct check *check)
 	return &check->service->fleet.device[FLEET_CPU];
 }
 
-static void check_free(struct check *check)
+static void over(struct check *check, enum metrics_check how, int err)
 {
-	for (uint32_t i = 0; i < check->slice->count; i++)
-		if (check->lists[i])
-			list_give(check->service, check->lists[i], check->slice->queries[i].k,
-				  check->slice->queries[i].by_subject);
-	free(check);
-}
-
-/* ---- the comparison ------------------------------------------------------------------------------- */
-/* 1: the same; 0: not; -ENOMEM. */
-static int same_list(const struct search_list *a, const struct search_list *b, uint32_t k)
-{
-	struct search_hit *hits = calloc(2 * (size_t)k, sizeof(*hits));
-	uint32_t n, same = 0;
-
-	if (!hits)
-		return -ENOMEM;
-	n = search_list_sorted(a, hits);
-	if (n == search_list_sorted(b, hits + k)) {
-		same = 1;
-		for (uint32_t i = 0; i < n && same; i++)
-			same = hits[i].row == hits[k + i].row && hits[i].id == hits[k + i].id &&
-			       hits[i].subject == hits[k + i].subject &&
-			       !memcmp(&hits[i].s, &hits[k + i].s, sizeof(hits[i].s));
-	}
-	free(hits);
-	return (int)same;
-}
-
-static int compare(const struct check *check)
-{
-	const struct slice *slice = check->slice;
-	int same = 1;
-
-	for (uint32_t i = 0; i < slice->count && same == 1; i++)
-		same = same_list(slice->lists[i], check->lists[i], slice->queries[i].k);
-	return same == 1 ? 0 : same == 0 ? -EBADMSG : same;
-}
-
-/* ---- its course ------------------------------------------------------------------------------------- */
-static void check_over(struct bell_entry *bell)
-{
-	struct check *check = (struct check *)((char *)bell - offsetof(struct check, bell));
+	static const char *const names[] = {
+		[CHECK_RECOMPUTED] = "recomputing", [CHECK_SUMS] = "checksum"};
 	struct slice *slice = check->slice;
 	struct metrics_device *metrics = slice->device->metrics;
-	/* What could not be checked is not let out: it is repeated elsewhere. */
-	int err = check->batch.error ? -EIO : compare(check);
+	char text[120];
 
-	fleet_over(judge(check), service_now(), check->expected_ns, check->batch.device_ns,
-		   check->batch.error);
-	metrics->checks[CHECK_RECOMPUTED]++;
-	metrics->check_ns[CHECK_RECOMPUTED] += service_now() - check->begun_ns;
+	metrics->checks[how]++;
+	metrics->check_ns[how] += service_now() - check->begun_ns;
 	if (err == -EBADMSG) {
-		metrics->mismatches[CHECK_RECOMPUTED]++;
+		metrics->mismatches[how]++;
+		check->kind->describe(slice, text, sizeof(text));
 		log_write(&check->service->log, LOG_LEVEL_ERROR, "mismatch",
-			  "device=%s trace=%016" PRIx64 " tiles=%" PRIu64 "-%" PRIu64
-			  " text=\"its answer to a search was wrong; it is repeated elsewhere\"",
-			  slice->device->name, slice->batch.trace, slice->begin, slice->end);
+			  "device=%s trace=%016" PRIx64
+			  " %s by=%s text=\"what it did was wrong; it is repeated elsewhere\"",
+			  slice->device->name, slice->batch.trace, text, names[how]);
 		if (slice->device->health)
 			fleet_judge(slice->device, err, service_now());
 	}
-	check_free(check);
+	free(check);
 	sched_checked(slice, err);
 }
 
-static void check_done(struct device_batch *batch)
+/* ---- computed again ----------------------------------------------------------------------------- */
+static void recomputed(struct bell_entry *bell)
+{
+	struct check *check = (struct check *)((char *)bell - offsetof(struct check, bell));
+	/* What could not be checked is not let out: it is repeated elsewhere. */
+	int err = check->batch.error ? -EIO : check->kind->compare(check->slice, &check->work);
+
+	fleet_over(judge(check), service_now(), check->work.expected_ns, check->batch.device_ns,
+		   check->batch.error);
+	if (check->kind->release)
+		check->kind->release(check->service, check->slice, &check->work);
+	over(check, CHECK_RECOMPUTED, err);
+}
+
+static void recompute_done(struct device_batch *batch)
 {
 	struct check *check = batch->user;
 
 	bell_push(&check->service->bell, &check->bell);
 }
 
-static struct check *check_create(struct service *service, struct slice *slice)
-{
-	struct check *check = calloc(1, sizeof(*check));
-
-	if (!check)
-		return NULL;
-	check->service = service;
-	check->slice = slice;
-	for (uint32_t i = 0; i < slice->count; i++) {
-		check->lists[i] =
-			list_take(service, slice->queries[i].k, slice->queries[i].by_subject);
-		if (!check->lists[i]) {
-			check_free(check);
-			return NULL;
-		}
-	}
-	return check;
-}
-
-/* The same slice, on the host's rows: its jobs' snapshots keep what their queries see. */
-static void check_submit(struct check *check)
+static void recompute(struct check *check)
 {
 	struct device *device = judge(check)->device;
 
-	check->command = check->slice->command;
-	check->command.search.resident = NULL;
-	check->command.search.lists = check->lists;
-	check->batch.commands = &check->command;
-	check->batch.count = 1;
+	check->batch.commands = check->work.commands;
+	check->batch.count = check->work.count;
 	check->batch.trace = check->slice->batch.trace;
-	check->batch.done = check_done;
+	check->batch.done = recompute_done;
 	check->batch.user = check;
-	check->bell.run = check_over;
-	check->begun_ns = service_now();
-	check->expected_ns = check->slice->batch.device_ns;
-	fleet_begin(judge(check), check->begun_ns, check->expected_ns);
+	check->bell.run = recomputed;
+	fleet_begin(judge(check), check->begun_ns, check->work.expected_ns);
 	if (device->ops->submit(device, &check->batch)) {
 		check->batch.error = -EIO;
 		bell_push(&check->service->bell, &check->bell);
 	}
 }
 
+/* ---- by sums -------------------------------------------------------------------------------------- */
+static void sums_work(struct errand *errand)
+{
+	struct check *check = errand->user;
+
+	for (uint32_t i = 0; i < check->count; i++) {
+		struct sum *sum = &check->sums[i];
+		uint64_t begun = service_now();
+
+		sum->right = check->kind->sum_right(check->slice, i, &sum->op);
+		sum->ns = service_now() - begun;
+	}
+}
+
+static void sums_done(struct errand *errand)
+{
+	struct check *check = errand->user;
+	int err = 0;
+
+	for (uint32_t i = 0; i < check->count; i++) {
+		const struct sum *sum = &check->sums[i];
+
+		if (check->kind->summed)
+			check->kind->summed(check->service, check->slice, sum->op, sum->right,
+					    sum->ns);
+		if (!sum->right)
+			err = -EBADMSG;
+	}
+	over(check, CHECK_SUMS, err);
+}
+
+/* ---- begun ------------------------------------------------------------------------------------------- */
 static void give_up(struct bell_entry *bell)
 {
 	struct slice *slice = (struct slice *)((char *)bell - offsetof(struct slice, entry));
 
 	sched_checked(slice, -EIO);
+}
+
+static void begin(struct service *service, struct slice *slice, const struct check_work *work,
+		  uint32_t sums)
+{
+	struct check *check = calloc(1, sizeof(*check) + sums * sizeof(check->sums[0]));
+
+	if (!check) {
+		slice->entry.run = give_up;
+		bell_push(&service->bell, &slice->entry);
+		return;
+	}
+	check->service = service;
+	check->slice = slice;
+	check->kind = slice->pass->target->kind->check;
+	check->work = *work;
+	check->count = sums;
+	check->begun_ns = service_now();
+	if (!sums) {
+		recompute(check);
+		return;
+	}
+	check->errand = (struct errand){.work = sums_work, .done = sums_done, .user = check};
+	errands_submit(service->check_errands, &check->errand);
 }
 
 bool check_due(struct service *service)
@@ -154,23 +165,25 @@ bool check_due(struct service *service)
 
 bool check_slice(void *user, struct slice *slice)
 {
+	const struct check_kind *kind = slice->pass->target->kind->check;
 	struct service *service = user;
-	const struct pass_kind *kind = slice->pass->target->kind;
-	struct check *check;
+	struct check_work work = {0};
+	uint32_t sums = 0;
+	int due;
 
-	/* The CPU is the judge; what has no copy on a board was not computed by one. */
-	if (!slice->device->board)
+	/* The CPU is the judge. */
+	if (!kind || !slice->device->board)
 		return false;
-	if (kind == &pass_infer)
-		return slice->part && check_part(service, slice);
-	if (kind != &pass_search || !check_due(service))
-		return false;
-	check = check_create(service, slice);
-	if (check) {
-		check_submit(check);
-	} else {
+	due = kind->recompute(service, slice, &work);
+	if (due < 0) {
 		slice->entry.run = give_up;
 		bell_push(&service->bell, &slice->entry);
+		return true;
 	}
+	if (!due && kind->sums)
+		sums = kind->sums(slice);
+	if (!due && !sums)
+		return false;
+	begin(service, slice, &work, sums);
 	return true;
 }

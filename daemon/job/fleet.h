@@ -40,7 +40,8 @@ struct fleet_device {
 	struct device *device; /* NULL unless it was opened */
 	struct device_caps caps;
 	enum fleet_state state;
-	bool drained; /* on request: no new work */
+	bool drained;	/* on request: no new work */
+	bool preferred; /* whatever it was measured to cost */
 	char text[FLEET_TEXT];
 	/* batches of this daemon on it: slices of passes and loads of galleries */
 	uint32_t in_flight;
@@ -49,8 +50,8 @@ struct fleet_device {
 	struct metrics_device *metrics; /* NULL: nothing is counted */
 	struct health *health;		/* NULL: it is trusted, as the CPU is */
 	struct board *board;		/* NULL: the CPU (boards.h) */
-	uint32_t model_places;		/* plans of models on it or on their way (model_place.h) */
-	uint64_t model_bytes;		/* that those take */
+	uint32_t placed; /* plans of models and operands of raw kernels on it, or on their way */
+	uint64_t model_bytes; /* that those take */
 	/* totals */
 	uint64_t slices, failed, repeated, busy_ns;
 };

@@ -2,93 +2,14 @@
 /*
  * gemm and conv2d of kernels/ops.h on a client's data. Parameters are checked by op_*_check() before
  * anything is read, data is checked against the shapes they give, weights are packed on the errand
- * thread, and the work is cut into slices: rows of a GEMM, images of a convolution.
+ * thread, for a board too where one is worth it, and the work is cut into slices (pass_raw.c).
  */
 #include <errno.h>
 #include <inttypes.h>
 #include <stddef.h>
 #include <string.h>
 
-#include "daemon/job/service.h"
-
-struct raw_job {
-	struct device_command command; /* of the whole */
-	bool conv;
-	const int8_t *x, *w, *residual;
-	const int32_t *bias;
-	void *y;
-	uint64_t macs;
-	uint64_t x_bytes, w_bytes, r_bytes, y_bytes;
-	uint32_t rows; /* slices cut here: m, or n */
-	struct device_weights *weights;
-	struct device_buffer *in, *extra, *out;
-};
-
-static struct job *unit_job(const struct sched_job *sched)
-{
-	return (struct job *)((char *)sched - offsetof(struct job, sched));
-}
-
-/* ---- the pass -------------------------------------------------------------------------------- */
-#define RAW_MACS_A_NS 20 /* a careful guess; only the size of slices depends on it */
-
-static void raw_begin(struct pass *pass)
-{
-	const struct raw_job *raw = unit_job(pass->unit[0].job)->user;
-
-	pass->end = raw->rows;
-}
-
-/* Operands and weights are where raw_prepare() has put them: on the CPU. */
-static enum hold_state raw_holds(const struct sched_target *target, const struct pass *pass,
-				 uint32_t device, uint32_t units, struct pass_hold *hold)
-{
-	const struct raw_job *raw;
-
-	(void)target;
-	(void)units;
-	if (device != FLEET_CPU)
-		return HOLD_NO;
-	if (pass && pass->count) {
-		raw = unit_job(pass->unit[0].job)->user;
-		hold->ps = raw->macs * 1000 / raw->rows / RAW_MACS_A_NS + 1;
-	}
-	return HOLD_NOW;
-}
-
-/* The part of an operand that rows [begin, begin + n) of `rows` cover. */
-static struct device_span raw_span(struct device_buffer *buffer, uint64_t bytes, uint64_t rows,
-				   uint64_t begin, uint64_t n)
-{
-	if (!buffer)
-		return (struct device_span){0};
-	return (struct device_span){buffer, bytes / rows * begin, bytes / rows * n};
-}
-
-static int raw_slice(struct pass *pass, struct slice *slice)
-{
-	struct job *job = unit_job(pass->unit[0].job);
-	const struct raw_job *raw = job->user;
-	uint64_t begin = slice->begin, n = slice->end - slice->begin;
-	struct device_command *c = &slice->command;
-
-	*c = raw->command;
-	if (raw->conv)
-		c->conv2d.n = (uint32_t)n;
-	else
-		c->gemm.m = (uint32_t)n;
-	c->weights = raw->weights;
-	c->in[0] = raw_span(raw->in, raw->x_bytes, raw->rows, begin, n);
-	c->in[1] = raw_span(raw->extra, raw->r_bytes, raw->rows, begin, n);
-	c->out = raw_span(raw->out, raw->y_bytes, raw->rows, begin, n);
-	slice->batch.commands = c;
-	slice->batch.count = 1;
-	job->service->metrics.slices++;
-	return 0;
-}
-
-const struct pass_kind pass_raw = {
-	.name = "raw", .begin = raw_begin, .holds = raw_holds, .slice = raw_slice};
+#include "daemon/job/raw.h"
 
 /* ---- before and after ---------------------------------------------------------------------------- */
 static void raw_free(struct job *job, struct raw_job *raw)
@@ -110,6 +31,7 @@ static void raw_free(struct job *job, struct raw_job *raw)
 /* Called by job_end() through the job's cleanup, so that a cancelled job frees them too. */
 static void raw_cleanup(struct job *job)
 {
+	raw_place_drop(job->user);
 	raw_free(job, job->user);
 }
 
@@ -147,12 +69,32 @@ static void raw_prepare(struct job *job)
 	job->error = err;
 }
 
+static void raw_place_work(struct job *job)
+{
+	raw_place_make(job->user);
+}
+
+static void raw_placed(struct job *job)
+{
+	raw_place_made(job->user);
+	job_schedule(job, &job->service->raw, 1, raw_ran);
+}
+
 static void raw_prepared(struct job *job)
 {
-	if (job->error)
+	struct service *service = job->service;
+	struct raw_job *raw = job->user;
+	struct fleet_device *board;
+
+	if (job->error) {
 		job_fail_errno(job, job->error, NULL);
+		return;
+	}
+	board = raw_place_choose(service, raw);
+	if (board && !raw_place_create(service, board, raw))
+		job_errand_on(job, service->board_errands, raw_place_work, raw_placed);
 	else
-		job_schedule(job, &job->service->raw, 1, raw_ran);
+		job_schedule(job, &service->raw, 1, raw_ran);
 }
 
 /* ---- the request ------------------------------------------------------------------------------- */

@@ -529,14 +529,19 @@ static void job_errand_done(struct errand *errand)
 	job->step(job);
 }
 
-void job_errand(struct job *job, job_step work, job_step step)
+void job_errand_on(struct job *job, struct errands *errands, job_step work, job_step step)
 {
 	job->stage = JOB_AWAY;
 	job->work = work;
 	job->step = step;
 	job->errand.work = job_errand_work;
 	job->errand.done = job_errand_done;
-	errands_submit(job->service->errands, &job->errand);
+	errands_submit(errands, &job->errand);
+}
+
+void job_errand(struct job *job, job_step work, job_step step)
+{
+	job_errand_on(job, job->service->errands, work, step);
 }
 
 static void job_gallery_back(struct bell_entry *entry)

@@ -130,6 +130,7 @@ void job_orphan(struct job *job);
 void job_schedule(struct job *job, struct sched_target *target, uint32_t units, job_step step);
 /* work runs on the errand thread and leaves its outcome in job->error and job->text */
 void job_errand(struct job *job, job_step work, job_step step);
+void job_errand_on(struct job *job, struct errands *errands, job_step work, job_step step);
 /* job->gr is filled but for done and user; an error ends the job with the request's text */
 void job_gallery(struct job *job, job_step step);
 

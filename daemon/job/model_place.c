@@ -70,7 +70,7 @@ static void place_count(struct model_place *place, bool there)
 	if (there)
 		place->bytes = model_plan_bytes(place->plan) +
 			       place->arenas * model_arena_bytes(place->plan);
-	device->model_places -= !there;
+	device->placed -= !there;
 	device->model_bytes += there ? place->bytes : -place->bytes;
 	device->metrics->memory_bytes += there ? place->bytes : -place->bytes;
 }
@@ -128,7 +128,7 @@ static void made(struct errand *errand)
 			  "model=%s device=%s text=\"not placed: %s\"", place->entry->name,
 			  place->device->name, strerror(-place->err));
 	place->state = PLACE_REFUSED;
-	place->device->model_places--;
+	place->device->placed--;
 	if (place->drop)
 		place_gone(place);
 }
@@ -147,7 +147,7 @@ static void place_make(struct model_entry *entry, struct fleet_device *device)
 	place->entry = entry;
 	place->device = device;
 	place->state = PLACE_MAKING;
-	device->model_places++;
+	device->placed++;
 	place->errand = (struct errand){.work = make_work, .done = made, .user = place};
 	boards_errand(entry->service, &place->errand);
 }
@@ -205,7 +205,7 @@ bool model_place_clear(struct service *service, struct fleet_device *device)
 		place->err = place->drop ? place->err : 0; /* what opens next may say otherwise */
 		place_step(place);
 	}
-	return !device->model_places; /* also of models that were deleted */
+	return !device->placed; /* also by models that were deleted, and raw kernels */
 }
 
 const struct model_plan *model_place_plan(const struct model_entry *entry, uint32_t device)

@@ -113,13 +113,13 @@ struct range {
 
 static double cpu_work_ns(const struct model_entry *entry)
 {
-	return entry->ns[FLEET_CPU] > 0 ? entry->ns[FLEET_CPU] : WORK_NS_GUESS;
+	return entry->cost.ns[FLEET_CPU] > 0 ? entry->cost.ns[FLEET_CPU] : WORK_NS_GUESS;
 }
 
 /* Of a board that was not measured, or is tried again: that it is the faster one. */
 static double work_ns(const struct model_entry *entry, const struct pass *pass, uint32_t device)
 {
-	double hoped = cpu_work_ns(entry) / 2, ns = entry->ns[device];
+	double hoped = cpu_work_ns(entry) / 2, ns = entry->cost.ns[device];
 
 	if (device == FLEET_CPU)
 		return cpu_work_ns(entry);
@@ -174,6 +174,8 @@ static double range_gain(const struct model_entry *entry, const struct range *ra
 	double gain = work * cpu_work_ns(entry) - range->ns;
 	uint64_t now = service_now();
 
+	if (board->preferred)
+		return INFINITY;
 	if (!board->caps.shares_cpu)
 		gain += (double)fleet_backlog_ns(&fleet->device[FLEET_CPU], now) -
 			(double)fleet_backlog_ns(board, now);
@@ -195,7 +197,7 @@ static bool infer_choose(const struct model_entry *entry, const struct pass *pas
 			continue;
 		gain = range_gain(entry, &range);
 		if (gain <= most)
-			continue;
+			continue; /* of preferred boards the first */
 		most = gain;
 		*best = range;
 		found = true;
@@ -263,22 +265,13 @@ static int infer_slice(struct pass *pass, struct slice *slice)
 	return 0;
 }
 
-/* Work counts the same whoever did it, as a tile of a gallery does (pass_search.c). */
 static void slice_measure(struct model_entry *entry, struct slice *slice)
 {
 	double work =
 		(double)model_work(entry->model, (uint32_t)slice->begin, (uint32_t)slice->end) + 1;
-	double measured = (double)slice->batch.device_ns / work;
-	double *ns = &entry->ns[slice->device->index];
 
-	*ns = *ns > 0 ? (*ns * 3 + measured) / 4 : measured;
-	entry->devices |= UINT32_C(1) << slice->device->index;
-	if (!(entry->devices & (entry->devices - 1))) {
-		entry->mean_ns = *ns;
-		return;
-	}
-	entry->mean_ns = (entry->mean_ns * 15 + measured) / 16;
-	slice->cost_ns = (uint64_t)(work * entry->mean_ns);
+	slice->cost_ns =
+		cost_measure(&entry->cost, slice->device->index, work, slice->batch.device_ns);
 }
 
 static void part_done(struct model_entry *entry, struct slice *slice)
@@ -318,6 +311,7 @@ const struct pass_kind pass_infer = {
 	.slice = infer_slice,
 	.slice_done = infer_slice_done,
 	.end = infer_end,
+	.check = &check_infer,
 };
 
 /* ---- from a request's tensors ------------------------------------------------------------------ */

@@ -11,6 +11,7 @@
 #include <math.h>
 #include <stddef.h>
 
+#include "daemon/job/check.h"
 #include "daemon/job/placement.h"
 #include "daemon/job/service.h"
 
@@ -291,4 +292,5 @@ const struct pass_kind pass_search = {
 	.slice = search_slice,
 	.slice_done = search_slice_done,
 	.end = search_end,
+	.check = &check_search,
 };

@@ -38,8 +38,10 @@
 #define PASS_UNITS_MAX 256u
 #define PASS_PARTS_MAX 96u
 
+struct check_kind;
 struct model_arena;
 struct model_part;
+struct raw_part;
 struct sched;
 struct sched_lane;
 struct sched_target;
@@ -92,6 +94,7 @@ struct slice {
 	struct search_list *lists[SEARCH_BATCH_MAX];
 	struct model_part *part;   /* of a model on a board */
 	struct model_arena *arena; /* which it uses */
+	struct raw_part *raw;	   /* of a raw kernel on a board */
 	struct slice *next_free;
 };
 
@@ -157,6 +160,8 @@ struct pass_kind {
 	void (*slice_done)(struct pass *pass, struct slice *slice);
 	/* No slice runs or will; the units left in it have run. May be NULL. */
 	void (*end)(struct pass *pass);
+	/* How what boards did is checked (check.h). NULL: it is not. */
+	const struct check_kind *check;
 };
 
 /* What jobs are for. Lives longer than they. */

@@ -10,6 +10,7 @@
 
 #include "daemon/device/device.h"
 #include "daemon/gallery/gallery.h"
+#include "daemon/job/cost.h"
 #include "daemon/job/errand.h"
 #include "daemon/job/fleet.h"
 #include "daemon/job/job.h"
@@ -63,8 +64,7 @@ struct model_entry {
 	struct sched_target target;
 	struct model_run_entry *free_runs;
 	struct model_place *place[FLEET_MAX]; /* on boards (model_place.h) */
-	double ns[FLEET_MAX], mean_ns; /* of a unit of work on each and on all; 0: not measured */
-	uint32_t devices;	       /* that were measured, a bit each */
+	struct cost cost;		      /* of a unit of model_work() */
 	uint64_t passes;
 	uint32_t refs;
 	bool hidden;
@@ -98,6 +98,9 @@ struct service {
 	struct model_entry *models;
 	uint32_t models_loading;
 	struct sched_target echo, raw;
+	struct cost raw_cost[2];	/* a multiply-add of gemm, conv2d */
+	double raw_setup_ns[FLEET_MAX]; /* of a board, for a byte of operands */
+	uint64_t raw_turn;
 	struct job *free_jobs;
 	uint32_t jobs;					   /* admitted and not yet ended */
 	struct service_lists lists[2][SERVICE_LIST_SIZES]; /* by subject, log2 of k */

@@ -21,6 +21,7 @@ static const struct config_key numbers[] = {
 	{"device", "queue", TYPE_COUNT, offsetof(struct config_device, queue), 0, 4, 65536, true},
 	{"device", "timeout_ms", TYPE_COUNT, offsetof(struct config_device, timeout_ms), 0, 1,
 	 3600000, true},
+	{"device", "prefer", TYPE_COUNT, offsetof(struct config_device, prefer), 0, 0, 1, true},
 };
 
 #define STRINGS (sizeof(strings) / sizeof(strings[0]))
@@ -64,7 +65,7 @@ int config_device_key(struct config_reader *reader, const char *device, const ch
 						 (uint64_t *)((char *)d + numbers[i].offset));
 	return config_error(reader,
 			    "no key %.64s in [device %.64s]; it has kind, select, image, variant, "
-			    "memory, queue, timeout_ms, fault",
+			    "memory, queue, timeout_ms, prefer, fault",
 			    name, device);
 }
 
@@ -133,7 +134,8 @@ static bool same_device(const struct config_device *a, const struct config_devic
 		if (s && t ? strcmp(s, t) != 0 : s != t)
 			return false;
 	}
-	return a->memory == b->memory && a->queue == b->queue && a->timeout_ms == b->timeout_ms;
+	return a->memory == b->memory && a->queue == b->queue && a->timeout_ms == b->timeout_ms &&
+	       a->prefer == b->prefer;
 }
 
 bool config_devices_differ(const struct config *now, const struct config *next)
