@@ -33,7 +33,8 @@ ROOM_face     := $(call objects,host/face)
 ROOM_compile  := $(call objects,host/compile) $(BUILD)/obj/gen/onnx.pb-c.o
 ROOM_facetctl := $(call objects,host/facetctl)
 ROOM_bringup  := $(call objects,boards/bringup)
-ROOMS         := bringup kernels proto device daemon libfacet face compile facetctl
+ROOM_driver   := $(BUILD)/obj/driver/facet_validate.o # what of the kernel driver runs in userspace too
+ROOMS         := bringup driver kernels proto device daemon libfacet face compile facetctl
 
 HELPERS  := $(patsubst daemon/helper/%.c,$(BUILD)/facet-%,$(wildcard daemon/helper/*.c))
 PROGRAMS := $(BUILD)/facetd $(BUILD)/facetctl $(HELPERS)
@@ -55,6 +56,9 @@ help:
 $(BUILD)/obj/%_avx512.o: CFLAGS += -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mf16c -mprefer-vector-width=512
 $(BUILD)/obj/%_avx2.o:   CFLAGS += -mavx2 -mf16c
 $(addprefix $(BUILD)/obj/daemon/device/,drm.o drm_node.o drm_memory.o drm_call.o): CPPFLAGS += -I/usr/include/libdrm
+
+# As Kbuild has it, so that the driver's sources name the shell's headers in one way.
+$(ROOM_driver) $(call objects,tests/driver) $(addprefix $(BUILD)/obj/tests/fuzz/,fuzz_validate.o seeds.o): CPPFLAGS += -Iboards
 
 # Run for every template that is enrolled or loaded.
 $(addprefix $(BUILD)/obj/,kernels/ref/quantize.o kernels/search_rows.o daemon/gallery/rows.o): CFLAGS += -O3
@@ -125,13 +129,14 @@ $(BUILD)/demo-tool: $(call objects,demo) $(BUILD)/obj/tests/bench/limits.o $(cal
 	$(Q)$(CC) $(LDFLAGS) $^ $(LIBS_host) -o $@
 
 # ---- tests: tests/ROOM/test_*.c are Check programs, tests/ROOM/test_*.sh are scripts ------------
-TEST_ROOMS := kernels proto device gallery model daemon libfacet face compile facetctl e2e
+TEST_ROOMS := kernels proto device driver gallery model daemon libfacet face compile facetctl e2e
 test_programs = $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/$(1)/test_*.c))
 test_scripts  = $(wildcard tests/$(1)/test_*.sh)
 
 USES_kernels  := kernels
 USES_proto    := proto
 USES_device   := device kernels
+USES_driver   := driver device kernels
 USES_gallery  := daemon device kernels proto
 USES_model    := daemon device kernels proto
 USES_daemon   := daemon device kernels proto
@@ -207,12 +212,12 @@ FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 ifdef FUZZ_PLAIN
 CFLAGS += -w
 fuzz-link: $(addprefix $(BUILD)/../,$(FUZZ_TARGETS))
-$(BUILD)/../fuzz_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(call objects,daemon/model) $(call lib,compile face libfacet proto)
+$(BUILD)/../fuzz_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(call objects,daemon/model) $(BUILD)/obj/tests/driver/cases.o $(BUILD)/obj/tests/driver/oracle.o $(call lib,compile driver face libfacet proto)
 	@$(if $(V),,echo '  LINK $@')
 	$(Q)clang -pthread -fsanitize=fuzzer,address $^ $(FUZZ_PLAIN) $(LIBS_daemon) $(LIBS_host) -o $@
 endif
 $(patsubst tests/%.c,$(BUILD)/obj/tests/%.o,$(wildcard tests/fuzz/*.c)): | $(GENERATED)
-$(BUILD)/fuzz/seeds: $(BUILD)/obj/tests/fuzz/seeds.o $(call lib,proto)
+$(BUILD)/fuzz/seeds: $(BUILD)/obj/tests/fuzz/seeds.o $(BUILD)/obj/tests/driver/cases.o $(call lib,proto)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS) $^ -lprotobuf-c -o $@
 fuzz-build: $(BUILD)/fuzz/seeds $(call lib,device kernels)
@@ -247,7 +252,7 @@ check-long:
 # The same tests under AddressSanitizer and UndefinedBehaviorSanitizer.
 check-asan:
 	@tools/deps build check
-	@BUILD=$(BUILD)/asan JOBS=$(JOBS) SAN=address,undefined tests/run kernels proto device gallery model daemon libfacet face compile facetctl
+	@BUILD=$(BUILD)/asan JOBS=$(JOBS) SAN=address,undefined tests/run kernels proto device driver gallery model daemon libfacet face compile facetctl
 
 # And under ThreadSanitizer; what it says of libraries that were not built for it is in tests/tsan.supp.
 check-tsan:

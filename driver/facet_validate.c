@@ -117,6 +117,7 @@ static int fill(const void *args, u64 bytes, struct facet_extents *e)
 	if (!bytes || le32_to_cpu(a->flags) & ~SHELL_FILL_VERIFY || a->reserved)
 		return -EINVAL;
 	operand(e, 0, bytes, 1, FACET_NEEDED);
+	e->operand[0].read = le32_to_cpu(a->flags) & SHELL_FILL_VERIFY;
 	return 0;
 }
 
@@ -385,6 +386,7 @@ static int memtest(const void *args, u64 bytes, struct facet_extents *e)
 	if (le32_to_cpu(a->pattern) >= SHELL_MEMTEST_PATTERNS)
 		return -EINVAL;
 	operand(e, 0, bytes, 8, FACET_NEEDED);
+	e->operand[0].read = true;
 	operand(e, 1,
 		sizeof(struct shell_memtest_report) + faults * sizeof(struct shell_memtest_fault),
 		4, FACET_NEEDED);
@@ -396,7 +398,7 @@ static int burn(const void *args, u64 bytes, struct facet_extents *e)
 	const struct shell_burn *a = args;
 	u32 ms = le32_to_cpu(a->milliseconds), duty = le32_to_cpu(a->duty);
 
-	if (bytes || ms < 1 || ms > BURN_MS || duty < 1 || duty > BURN_DUTY)
+	if (bytes || a->reserved || ms < 1 || ms > BURN_MS || duty < 1 || duty > BURN_DUTY)
 		return -EINVAL;
 	operand(e, 0, sizeof(struct shell_burn_report), 4, FACET_NEEDED);
 	return 0;
@@ -438,7 +440,9 @@ int facet_validate(u32 op, const void *args, u32 args_size, u64 bytes, u32 opera
 	extents->op = op;
 	extents->operands = operands;
 	extents->args_size = args_size;
-	for (i = 0; i < operands; i++)
+	for (i = 0; i < operands; i++) {
 		extents->operand[i].written = shape->written >> i & 1;
+		extents->operand[i].read = !extents->operand[i].written;
+	}
 	return checks[op](args, bytes, extents);
 }

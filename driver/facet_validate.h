@@ -45,9 +45,9 @@ enum facet_presence {
 
 struct facet_extent {
 	u64 bytes;
-	u8 presence; /* enum facet_presence */
-	u8 align;    /* of its first byte */
-	bool written;
+	u8 presence;	    /* enum facet_presence */
+	u8 align;	    /* of its first byte */
+	bool written, read; /* what the board may do; some outputs are read back */
 };
 
 struct facet_extents {

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include "facet.pb-c.h"
 #include "model.pb-c.h"
+#include "tests/driver/cases.h"
 
 static const char *folder;
 static uint8_t buffer[1 << 16];
@@ -148,6 +149,19 @@ static void model(void)
 	put("fuzz_model", 1, "\1FACETFCT\1", 10, &graph.base);
 }
 
+/* Sound arguments of each op. */
+static void programs(void)
+{
+	for (size_t i = 0; i < sound_count; i++) {
+		const struct sound *s = &sound_cases[i];
+		uint8_t input[11 + FACET_ARGS_MAX] = {(uint8_t)s->op, (uint8_t)s->operands};
+
+		memcpy(input + 3, &s->bytes, sizeof(s->bytes));
+		memcpy(input + 11, s->args, s->args_bytes);
+		put("fuzz_validate", (int)i, input, 11 + s->args_bytes, NULL);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	static const uint8_t piece[] = {8, 0, 4, 0, 0, 0, 0x12, 2, 8,	 1,
@@ -162,5 +176,6 @@ int main(int argc, char **argv)
 	each_kind("fuzz_server_frame", &facet__wire__reply__descriptor, false);
 	search_reply();
 	model();
+	programs();
 	return 0;
 }
