@@ -158,6 +158,9 @@ check-$(1): tests-$(1) $(if $(call test_scripts,$(1)),all)
 endef
 $(foreach r,$(TEST_ROOMS),$(eval $(call test_room,$(r))))
 
+# They start these, and a fault may be seeded there.
+$(call test_programs,e2e): | $(PROGRAMS)
+
 # Networks and what they mean, as the tests of models have them.
 $(BUILD)/tests/e2e/test_models: $(addprefix $(BUILD)/obj/tests/model/,fct.o interpret.o) $(call lib,kernels)
 

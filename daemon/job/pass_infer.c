@@ -296,7 +296,8 @@ static void infer_slice_done(struct pass *pass, struct slice *slice)
 	struct model_entry *entry = target_model(pass->target);
 	struct model_run_entry *run = pass->user;
 
-	run->alone = false;
+	if (slice->part && model_part_is_aside(slice->part))
+		run->alone = false;
 	if (!slice->batch.error)
 		slice_measure(entry, slice);
 	if (slice->arena)

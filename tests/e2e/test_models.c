@@ -58,9 +58,26 @@ static void make_item(uint32_t index)
 		free(values[i]);
 }
 
-static void make_items(uint64_t seed)
+/* Long enough to be cut into several slices on a device. */
+static struct fct *deep(void)
 {
-	fct = fct_everything(seed);
+	struct fct *f = fct_new(31);
+	uint32_t in = fct_tensor(f, FACET__MODEL__TYPE__S8, 3, 16, 16, 32), next;
+
+	fct_input(f, in);
+	for (int i = 0; i < 12; i++) {
+		next = fct_tensor(f, FACET__MODEL__TYPE__S8, 3, 16, 16, 32);
+		fct_conv(f, in, UINT32_MAX, next, 3, 1, 1, 1);
+		in = next;
+	}
+	fct_output(f, in);
+	fct_reuse(f);
+	return f;
+}
+
+static void make_items(struct fct *network)
+{
+	fct = network;
 	item_bytes = 0;
 	for (size_t i = 0; i < fct->graph.n_inputs; i++)
 		item_bytes += tensor_bytes(fct->inputs[i]);
@@ -73,14 +90,14 @@ static void make_items(uint64_t seed)
 		make_item(i);
 }
 
-static void start(const char *settings)
+static void start_with(struct fct *network, const char *settings)
 {
 	struct facet_params params = {.size = sizeof(params)};
 	struct facet_models *models;
 	size_t bytes;
 	uint8_t *file;
 
-	make_items(21);
+	make_items(network);
 	rig_make(&rig, settings);
 	rig_start(&rig);
 	ck_assert_int_eq(facet_connect(rig.socket, &params, &c), 0);
@@ -89,6 +106,11 @@ static void start(const char *settings)
 		      facet_error(c)->text);
 	free(file);
 	facet_free(models);
+}
+
+static void start(const char *settings)
+{
+	start_with(fct_everything(21), settings);
 }
 
 static void stop(void)
@@ -176,6 +198,23 @@ START_TEST(test_sound_boards)
 	if (_i < 4)
 		ck_assert_uint_gt(d.checks, 0);
 	ck_assert_uint_gt(d.memory_used, 0);
+	stop();
+}
+END_TEST
+
+/* Slices follow each other on a board, and wait where one is recomputed. */
+START_TEST(test_a_deep_network)
+{
+	struct facet_device d;
+
+	start_with(deep(), "[device b0]\nkind = fault\nprefer = 1\n[limits]\nslice_us = 100\n"
+			   "check_every = 4\nchecksum_every = 5\n");
+	until_placed("b0", true);
+	infer_ok(10);
+	d = device("b0");
+	ck_assert_uint_gt(d.batches, 3 * 10 * ITEMS);
+	ck_assert_uint_gt(d.checks, 10);
+	ck_assert_uint_eq(d.mismatches, 0);
 	stop();
 }
 END_TEST
@@ -276,6 +315,7 @@ int main(void)
 
 	tcase_set_timeout(tcase, 120);
 	tcase_add_loop_test(tcase, test_sound_boards, 0, sizeof(sound) / sizeof(sound[0]));
+	tcase_add_test(tcase, test_a_deep_network);
 	tcase_add_test(tcase, test_a_deleted_model_leaves_the_board);
 	tcase_add_loop_test(tcase, test_wrong_boards, 0, sizeof(wrong) / sizeof(wrong[0]));
 	tcase_add_test(tcase, test_boards_come_and_go);
