@@ -129,7 +129,7 @@ $(BUILD)/demo-tool: $(call objects,demo) $(BUILD)/obj/tests/bench/limits.o $(cal
 	$(Q)$(CC) $(LDFLAGS) $^ $(LIBS_host) -o $@
 
 # ---- tests: tests/ROOM/test_*.c are Check programs, tests/ROOM/test_*.sh are scripts ------------
-TEST_ROOMS := kernels proto device driver gallery model daemon libfacet face compile facetctl e2e
+TEST_ROOMS := kernels proto device driver rtl gallery model daemon libfacet face compile facetctl e2e
 test_programs = $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/$(1)/test_*.c))
 test_scripts  = $(wildcard tests/$(1)/test_*.sh)
 
@@ -137,6 +137,7 @@ USES_kernels  := kernels
 USES_proto    := proto
 USES_device   := device kernels
 USES_driver   := driver device kernels
+USES_rtl      := kernels
 USES_gallery  := daemon device kernels proto
 USES_model    := daemon device kernels proto
 USES_daemon   := daemon device kernels proto
@@ -165,6 +166,27 @@ $(call test_programs,e2e): | $(PROGRAMS)
 $(BUILD)/tests/e2e/test_models: $(addprefix $(BUILD)/obj/tests/model/,fct.o interpret.o) $(call lib,kernels)
 
 $(BUILD)/tests/e2e/test_raw: $(call lib,kernels)
+
+# The search core: Verilog made C++ by Verilator, with its clock and memory. Only where Verilator is;
+# the scripts of tests/rtl ask for the test program.
+RTL_DIR := $(BUILD)/rtl
+VERILATOR_ROOT ?= $(firstword $(wildcard /usr/local/share/verilator /usr/share/verilator))
+$(RTL_DIR)/Vsearch_core.mk: $(wildcard hls/rtl/*.v)
+	@mkdir -p $(@D)
+	@$(if $(V),,echo '  RTL  hls/rtl/search_core.v')
+	$(Q)verilator --cc -O3 --x-assign unique --x-initial unique --prefix Vsearch_core --Mdir $(@D) \
+		-y hls/rtl --top-module search_core hls/rtl/search_core.v
+$(BUILD)/librtl-core.a: $(RTL_DIR)/Vsearch_core.mk hls/rtl/sim/core.cpp hls/rtl/sim/core.h
+	$(Q)$(MAKE) -s -C $(RTL_DIR) -f Vsearch_core.mk OPT_FAST=-O2 OPT_SLOW=-O1 OPT_GLOBAL=-O2 \
+		CFG_CXXFLAGS_PCH_I= Vsearch_core__ALL.a verilated.o verilated_threads.o >/dev/null
+	$(Q)$(CXX) -std=gnu++17 -O2 -g -Wall -Wextra -Werror -fPIC -I. -isystem $(RTL_DIR) \
+		-isystem $(VERILATOR_ROOT)/include -isystem $(VERILATOR_ROOT)/include/vltstd \
+		-c hls/rtl/sim/core.cpp -o $(RTL_DIR)/core.o
+	@rm -f $@
+	$(Q)cp $(RTL_DIR)/Vsearch_core__ALL.a $@ && ar rs $@ $(RTL_DIR)/core.o $(RTL_DIR)/verilated.o $(RTL_DIR)/verilated_threads.o 2>/dev/null
+$(BUILD)/tests/rtl/core_test: $(call objects,tests/rtl) $(BUILD)/librtl-core.a $(call lib,$(USES_rtl))
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS) $^ -lcheck -lsubunit -lrt -lstdc++ -lm -o $@
 
 # An OpenCL driver that crashes.
 tests-device: $(BUILD)/tests/device/tools/crash_icd.so $(BUILD)/facet-opencl-probe
