@@ -32,9 +32,10 @@ ROOM_libfacet := $(call objects,host/libfacet)
 ROOM_face     := $(call objects,host/face)
 ROOM_compile  := $(call objects,host/compile) $(BUILD)/obj/gen/onnx.pb-c.o
 ROOM_facetctl := $(call objects,host/facetctl)
+ROOM_boardmodel := $(call objects,boards/model)
 ROOM_bringup  := $(call objects,boards/bringup)
 ROOM_driver   := $(BUILD)/obj/driver/facet_validate.o # what of the kernel driver runs in userspace too
-ROOMS         := bringup driver kernels proto device daemon libfacet face compile facetctl
+ROOMS         := boardmodel bringup driver kernels proto device daemon libfacet face compile facetctl
 
 HELPERS  := $(patsubst daemon/helper/%.c,$(BUILD)/facet-%,$(wildcard daemon/helper/*.c))
 PROGRAMS := $(BUILD)/facetd $(BUILD)/facetctl $(HELPERS)
@@ -119,7 +120,7 @@ $(BUILD)/libfacet-face.so: $(ROOM_face) $(BUILD)/libfacet.so host/face/libfacet-
 		-ljpeg -lpng -lexif -lm -o $@
 	@ln -sf libfacet-face.so $(BUILD)/libfacet-face.so.0
 
-$(BUILD)/facetctl: $(call lib,facetctl face compile libfacet bringup device kernels proto)
+$(BUILD)/facetctl: $(call lib,facetctl face compile libfacet boardmodel bringup device kernels proto)
 	@$(if $(V),,echo '  LINK $@')
 	$(Q)$(CC) $(LDFLAGS) $^ $(LIBS_host) -ldrm -lOpenCL -o $@
 
@@ -137,14 +138,14 @@ USES_kernels  := kernels
 USES_proto    := proto
 USES_device   := device kernels
 USES_driver   := driver device kernels
-USES_rtl      := kernels
+USES_rtl      := boardmodel kernels
 USES_gallery  := daemon device kernels proto
 USES_model    := daemon device kernels proto
 USES_daemon   := daemon device kernels proto
 USES_libfacet := libfacet proto
 USES_face     := face libfacet proto
 USES_compile  := compile kernels proto
-USES_facetctl := facetctl face compile libfacet bringup device kernels proto
+USES_facetctl := facetctl face compile libfacet boardmodel bringup device kernels proto
 USES_e2e      := libfacet proto
 
 define test_room
@@ -184,7 +185,7 @@ $(BUILD)/librtl-core.a: $(RTL_DIR)/Vsearch_core.mk hls/rtl/sim/core.cpp hls/rtl/
 		-c hls/rtl/sim/core.cpp -o $(RTL_DIR)/core.o
 	@rm -f $@
 	$(Q)cp $(RTL_DIR)/Vsearch_core__ALL.a $@ && ar rs $@ $(RTL_DIR)/core.o $(RTL_DIR)/verilated.o $(RTL_DIR)/verilated_threads.o 2>/dev/null
-$(BUILD)/tests/rtl/core_test: $(call objects,tests/rtl) $(BUILD)/librtl-core.a $(call lib,$(USES_rtl))
+$(BUILD)/tests/rtl/%_test: $(BUILD)/obj/tests/rtl/%_test.o $(BUILD)/obj/tests/rtl/rig.o $(BUILD)/librtl-core.a $(call lib,$(USES_rtl))
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS) $^ -lcheck -lsubunit -lrt -lstdc++ -lm -o $@
 
