@@ -195,6 +195,15 @@ $(BUILD)/tests/device/tools/crash_icd.so: $(BUILD)/obj/tests/device/tools/crash_
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS) -shared $^ -o $@
 
+# Flipped accumulators: a backend of OpenCL whose kernels are built with the fault in them.
+FLIP_PARTS := $(patsubst %.c,$(BUILD)/obj/flip/%.o,tests/device/test_flip.c $(wildcard daemon/device/opencl*.c))
+$(BUILD)/obj/flip/%.o: %.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) -DFACET_FLIP $(CFLAGS) -MMD -MP -c $< -o $@
+$(BUILD)/tests/device/test_flip: $(FLIP_PARTS) $(BUILD)/obj/tests/device/rig.o $(call lib,$(USES_device))
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS) $^ -lcheck -lsubunit -lrt $(LIBS_daemon) $(LIBS_host) -o $@
+
 # The gallery's own tools: loss of power (a preload library, a driver with and without syncs, the
 # replay) and the rate of enrolment.
 GALLERY_TOOLS := $(BUILD)/tests/gallery/tools

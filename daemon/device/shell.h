@@ -72,8 +72,8 @@ static inline uint32_t shell_bits(float f)
 	return bits;
 }
 
-/* Takes the port, which is closed with the device, or here on an error. ops: shell_device_ops, or a
- * backend's own table made of its functions. */
+/* Takes the port, which is closed with the device, or here on an error. ops: the
+ * backend's table, made by SHELL_DEVICE_OPS. */
 int shell_device_create(const struct device_ops *ops, struct shell_port *port,
 			const struct device_config *config, struct device **device);
 
