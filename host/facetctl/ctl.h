@@ -89,6 +89,7 @@ int cmd_subject_list(struct ctl *ctl, int argc, char **argv);
 int cmd_subject_show(struct ctl *ctl, int argc, char **argv);
 int cmd_subject_delete(struct ctl *ctl, int argc, char **argv);
 int cmd_template_delete(struct ctl *ctl, int argc, char **argv);
+int cmd_plan(struct ctl *ctl, int argc, char **argv);
 int cmd_device_validate(struct ctl *ctl, int argc, char **argv);
 int cmd_device_list(struct ctl *ctl, int argc, char **argv);
 int cmd_device_show(struct ctl *ctl, int argc, char **argv);

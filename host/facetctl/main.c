@@ -16,6 +16,8 @@ static const struct command {
 	{"top", NULL, cmd_top, "", "devices, tenants, requests: rates, refreshed"},
 	{"monitor", NULL, cmd_monitor, "", "rates and queues, refreshed every second"},
 	{"doctor", NULL, cmd_doctor, "", "what this machine has and lacks: cause and remedy"},
+	{"plan", NULL, cmd_plan, "--board u55c --gallery ROWS [--rate QPS] [--p99 20ms]",
+	 "boards that a gallery wants (a model)"},
 	{"compile", NULL, cmd_compile, "NET.onnx -o NET.fct --calibrate DIR", "quantize a network"},
 	{"model", "create", cmd_model_create, "NAME NET.fct", "load a compiled network"},
 	{"model", "list", cmd_model_list, "", "all models"},

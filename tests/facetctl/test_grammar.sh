@@ -23,6 +23,13 @@ expect() {
 expect 2 "Usage: facetctl COMMAND" "$ctl"
 expect 0 "identify GALLERY PHOTO" "$ctl" --help
 expect 0 "^facetctl [0-9]" "$ctl" --version
+expect 2 "there are: u50 u55c u280" "$ctl" plan --board u9 --gallery 5
+expect 2 "how large a --gallery" "$ctl" plan --board u50
+expect 2 "a duration above 0 with its unit" "$ctl" plan --board u50 --gallery 5 --p99 20
+expect 2 "a duration above 0 with its unit" "$ctl" plan --board u50 --gallery 5 --p99 -1ms
+expect 1 "MODEL, 225 MHz: no number of boards" "$ctl" plan --board u50 --gallery 5 --p99 1us
+expect 0 "\"figures\":\"MODEL\"" "$ctl" plan --board u55c --gallery 50000000 --dim 512 --rate 2000 --p99 20ms -o json
+expect 0 "^MODEL +u280 +300 " "$ctl" plan --board u280 --gallery 1000000
 expect 2 "no command 'frobnicate'" "$ctl" frobnicate
 expect 2 "it has: create, list, show, delete, export, import" "$ctl" gallery shrink
 expect 0 "dry-run" "$ctl" gallery delete --help
