@@ -10,6 +10,7 @@
 #include <sys/types.h>
 #include "daemon/device/command.h"
 #include "daemon/device/opencl_list.h"
+#include "daemon/device/part.h"
 #include "daemon/device/worker.h"
 #include "kernels/opencl/params.h"
 
@@ -130,23 +131,10 @@ struct device_weights {
 	struct cl_product params; /* but for the pixels and the requantisation */
 };
 
-enum {
-	ROWS_HEAD,
-	ROWS_TAIL,
-	ROWS_SCALE,
-	ROWS_BIAS,
-	ROWS_ID,
-	ROWS_TAGS,
-	ROWS_BORN,
-	ROWS_DIED,
-	ROWS_SUBJECT,
-	ROWS_PARTS
-};
-
 /* Tiles that fit one allocation. */
 struct opencl_segment {
 	uint64_t begin, end;
-	cl_mem part[ROWS_PARTS];
+	cl_mem part[PARTS];
 };
 
 struct device_rows {

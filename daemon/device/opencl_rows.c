@@ -11,48 +11,16 @@
 #define SEGMENT_TILES_MAX (UINT64_C(1) << 26) /* rows of a segment are counted in 32 bits */
 #define SEGMENTS_MAX	  4096u
 
-/* Bytes a tile has in a part; 0: the part is not there. */
-static uint64_t part_bytes(const struct search_rows *rows, int part)
+static bool is_tiles(enum part part)
 {
-	uint64_t padded = search_padded_dim(rows->dim);
-	const uint64_t bytes[ROWS_PARTS] = {
-		[ROWS_HEAD] = SEARCH_TILE_ROWS * rows->head,
-		[ROWS_TAIL] = SEARCH_TILE_ROWS * (padded - rows->head),
-		[ROWS_SCALE] = rows->metric == SEARCH_DOT ? 0 : SEARCH_TILE_ROWS * 4,
-		[ROWS_BIAS] = rows->metric == SEARCH_L2 ? SEARCH_TILE_ROWS * 4 : 0,
-		[ROWS_ID] = SEARCH_TILE_ROWS * 8,
-		[ROWS_TAGS] = SEARCH_TILE_ROWS * 8,
-		[ROWS_BORN] = SEARCH_TILE_ROWS * 4,
-		[ROWS_DIED] = SEARCH_TILE_ROWS * 4,
-		[ROWS_SUBJECT] = SEARCH_TILE_ROWS * 4,
-	};
-
-	return bytes[part];
-}
-
-static const uint8_t *part_data(const struct search_rows *rows, int part)
-{
-	const void *const data[ROWS_PARTS] = {
-		[ROWS_HEAD] = rows->head_tiles, [ROWS_TAIL] = rows->tail_tiles,
-		[ROWS_SCALE] = rows->scale,	[ROWS_BIAS] = rows->bias,
-		[ROWS_ID] = rows->id,		[ROWS_TAGS] = rows->tags,
-		[ROWS_BORN] = rows->born,	[ROWS_DIED] = rows->died,
-		[ROWS_SUBJECT] = rows->subject,
-	};
-
-	return data[part];
-}
-
-static bool is_tiles(int part)
-{
-	return part == ROWS_HEAD || part == ROWS_TAIL;
+	return part == PART_HEAD || part == PART_TAIL;
 }
 
 static uint64_t segment_tiles(const struct opencl *cl, const struct search_rows *rows)
 {
 	uint64_t most = SEGMENT_TILES_MAX;
 
-	for (int part = 0; part < ROWS_PARTS; part++) {
+	for (enum part part = 0; part < PARTS; part++) {
 		uint64_t bytes = part_bytes(rows, part);
 
 		if (bytes && cl->buffer_max / bytes < most)
@@ -66,7 +34,7 @@ static int segment_fill(struct opencl *cl, struct device_rows *copy, struct open
 	uint64_t tiles = segment->end - segment->begin;
 	int err = 0;
 
-	for (int part = 0; !err && part < ROWS_PARTS; part++) {
+	for (enum part part = 0; !err && part < PARTS; part++) {
 		uint64_t bytes = part_bytes(copy->rows, part);
 		const uint8_t *host = NULL;
 
@@ -79,8 +47,8 @@ static int segment_fill(struct opencl *cl, struct device_rows *copy, struct open
 	}
 	/* Until its first load no row is born. */
 	if (!err)
-		err = opencl_fill(cl, cl->session->io, segment->part[ROWS_BORN], 0,
-				  tiles * part_bytes(copy->rows, ROWS_BORN), SEARCH_NEVER);
+		err = opencl_fill(cl, cl->session->io, segment->part[PART_BORN], 0,
+				  tiles * part_bytes(copy->rows, PART_BORN), SEARCH_NEVER);
 	return err;
 }
 
@@ -142,12 +110,12 @@ static void segment_free(struct opencl *cl, struct device_rows *copy,
 {
 	uint64_t tiles = segment->end - segment->begin;
 
-	for (int part = 0; part < ROWS_PARTS; part++)
+	for (enum part part = 0; part < PARTS; part++)
 		if (segment->part[part] && !(copy->in_place && is_tiles(part)))
 			opencl_fill(cl, cl->session->io, segment->part[part], 0,
 				    tiles * part_bytes(copy->rows, part), 0);
 	opencl_finish_io(cl);
-	for (int part = 0; part < ROWS_PARTS; part++)
+	for (enum part part = 0; part < PARTS; part++)
 		if (segment->part[part])
 			clReleaseMemObject(segment->part[part]);
 }
@@ -174,17 +142,13 @@ void opencl_rows_free(struct device_rows *copy)
 
 /* ---- loading ---- */
 
-/* `born` goes last: until it is there, no search counts what came before it. */
-static const int load_order[ROWS_PARTS] = {ROWS_HEAD, ROWS_TAIL, ROWS_SCALE,   ROWS_BIAS, ROWS_ID,
-					   ROWS_TAGS, ROWS_DIED, ROWS_SUBJECT, ROWS_BORN};
-
 static int load_segment(struct opencl *cl, const struct device_rows *copy,
 			const struct opencl_segment *segment, uint64_t begin, uint64_t end)
 {
 	int err = 0;
 
-	for (int i = 0; !err && i < ROWS_PARTS; i++) {
-		int part = load_order[i];
+	for (int i = 0; !err && i < PARTS; i++) {
+		enum part part = part_load_order[i];
 		uint64_t bytes = part_bytes(copy->rows, part);
 
 		if (bytes && !(copy->in_place && is_tiles(part)))

@@ -164,7 +164,7 @@ static int put_parameters(const struct scan *scan, const struct opencl_segment *
 
 static cl_mem part_of(const struct opencl_segment *segment, int part)
 {
-	return segment->part[part] ? segment->part[part] : segment->part[ROWS_HEAD];
+	return segment->part[part] ? segment->part[part] : segment->part[PART_HEAD];
 }
 
 static int launch(const struct scan *scan, const struct opencl_segment *segment, uint64_t begin,
@@ -180,17 +180,17 @@ static int launch(const struct scan *scan, const struct opencl_segment *segment,
 				    .queries = scan->queries,
 				    .capacity = CAPACITY};
 	uint64_t items = (end - begin) * (SEARCH_TILE_ROWS / cl->variant->rows_per_item);
-	cl_mem part[ROWS_PARTS];
+	cl_mem part[PARTS];
 	uint32_t capacity = CAPACITY;
 	int err = opencl_fill(cl, s->queue, s->search.found, 0, scan->queries * 4, 0);
 
-	for (int i = 0; i < ROWS_PARTS; i++)
+	for (int i = 0; i < PARTS; i++)
 		part[i] = part_of(segment, i);
 	if (!err)
-		err = OPENCL_LAUNCH(cl, scan->kernel, items, 1, A(p), A(part[ROWS_HEAD]),
-				    A(part[ROWS_TAIL]), A(s->search.x), A(part[ROWS_SCALE]),
-				    A(part[ROWS_BIAS]), A(part[ROWS_ID]), A(part[ROWS_TAGS]),
-				    A(part[ROWS_BORN]), A(part[ROWS_DIED]), A(part[ROWS_SUBJECT]),
+		err = OPENCL_LAUNCH(cl, scan->kernel, items, 1, A(p), A(part[PART_HEAD]),
+				    A(part[PART_TAIL]), A(s->search.x), A(part[PART_SCALE]),
+				    A(part[PART_BIAS]), A(part[PART_ID]), A(part[PART_TAGS]),
+				    A(part[PART_BORN]), A(part[PART_DIED]), A(part[PART_SUBJECT]),
 				    A(s->search.query), A(s->search.found), A(s->search.hits));
 	if (!err)
 		err = OPENCL_LAUNCH(cl, KERNEL_SELECT, (uint64_t)scan->p->count * cl->items, 1,

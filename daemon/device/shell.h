@@ -7,6 +7,7 @@
 
 #include "daemon/device/command.h"
 #include "daemon/device/device.h"
+#include "daemon/device/part.h"
 #include "daemon/device/shell_port.h"
 #include "daemon/device/worker.h"
 
@@ -21,23 +22,11 @@ struct device_weights {
 	uint64_t weight_bytes, bias_offset, bias_bytes;
 };
 
-/* Board copies of the arrays of search_rows, in the order of the op's operands. */
-enum shell_rows_part {
-	SHELL_ROWS_HEAD,
-	SHELL_ROWS_TAIL,
-	SHELL_ROWS_SCALE,
-	SHELL_ROWS_BIAS,
-	SHELL_ROWS_BORN,
-	SHELL_ROWS_DIED,
-	SHELL_ROWS_TAGS,
-	SHELL_ROWS_PARTS
-};
-
 struct device_rows {
 	struct device *device;
 	const struct search_rows *rows;
 	uint64_t tile_begin, tile_end;
-	struct shell_memory *part[SHELL_ROWS_PARTS]; /* NULL: the metric or layout has none */
+	struct shell_memory *part[PART_SHELL]; /* NULL: the metric or layout has none */
 };
 
 /* Operands that a command brings along: written here by the worker, seen by the board. */

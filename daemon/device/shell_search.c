@@ -20,36 +20,10 @@
 
 /* ---- copies ---- */
 
-/* Bytes a tile has in a part; 0: the part is not there. */
-static uint64_t part_bytes(const struct search_rows *rows, enum shell_rows_part part)
-{
-	uint64_t padded = search_padded_dim(rows->dim);
-	const uint64_t bytes[SHELL_ROWS_PARTS] = {
-		[SHELL_ROWS_HEAD] = SEARCH_TILE_ROWS * rows->head,
-		[SHELL_ROWS_TAIL] = SEARCH_TILE_ROWS * (padded - rows->head),
-		[SHELL_ROWS_SCALE] = rows->metric == SEARCH_DOT ? 0 : SEARCH_TILE_ROWS * 4,
-		[SHELL_ROWS_BIAS] = rows->metric == SEARCH_L2 ? SEARCH_TILE_ROWS * 4 : 0,
-		[SHELL_ROWS_BORN] = SEARCH_TILE_ROWS * 4,
-		[SHELL_ROWS_DIED] = SEARCH_TILE_ROWS * 4,
-		[SHELL_ROWS_TAGS] = SEARCH_TILE_ROWS * 8,
-	};
-
-	return bytes[part];
-}
-
-static const uint8_t *part_data(const struct search_rows *rows, enum shell_rows_part part)
-{
-	const void *const data[SHELL_ROWS_PARTS] = {rows->head_tiles, rows->tail_tiles, rows->scale,
-						    rows->bias,	      rows->born,	rows->died,
-						    rows->tags};
-
-	return data[part];
-}
-
 /* Until its first load no row is born: the whole of `born` is SEARCH_NEVER. */
 static int fill_unborn(struct shell_device *shell, struct device_rows *copy)
 {
-	struct shell_memory *born = copy->part[SHELL_ROWS_BORN];
+	struct shell_memory *born = copy->part[PART_BORN];
 	const struct shell_fill args = {.pattern = UINT64_MAX};
 	struct shell_call call = {.operands = 1, .operand = {{born, 0, born->bytes}}};
 
@@ -73,7 +47,7 @@ int shell_rows_create(struct device *device, const struct search_rows *rows, uin
 	made->rows = rows;
 	made->tile_begin = tile_begin;
 	made->tile_end = tile_end;
-	for (unsigned int p = 0; !err && p < SHELL_ROWS_PARTS; p++) {
+	for (unsigned int p = 0; !err && p < PART_SHELL; p++) {
 		uint64_t bytes = part_bytes(rows, p) * (tile_end - tile_begin);
 
 		if (bytes)
@@ -104,18 +78,13 @@ void shell_rows_free(struct device_rows *copy)
 	if (!copy)
 		return;
 	shell = shell_of(copy->device);
-	for (unsigned int p = 0; p < SHELL_ROWS_PARTS; p++) {
+	for (unsigned int p = 0; p < PART_SHELL; p++) {
 		if (copy->part[p])
 			wipe(shell, copy->part[p]);
 		shell_memory_give(shell, copy->part[p]);
 	}
 	free(copy);
 }
-
-/* `born` goes last: until it is there, no search counts what came before it. */
-static const enum shell_rows_part load_order[] = {
-	SHELL_ROWS_HEAD, SHELL_ROWS_TAIL, SHELL_ROWS_SCALE, SHELL_ROWS_BIAS,
-	SHELL_ROWS_DIED, SHELL_ROWS_TAGS, SHELL_ROWS_BORN};
 
 int shell_run_load(struct shell_device *shell, const struct device_command *command)
 {
@@ -127,11 +96,11 @@ int shell_run_load(struct shell_device *shell, const struct device_command *comm
 	if (copy->device != &shell->base || p->tile_begin < copy->tile_begin ||
 	    p->tile_end > copy->tile_end)
 		return -EINVAL;
-	for (size_t i = 0; !err && i < SHELL_ROWS_PARTS && tiles; i++) {
-		enum shell_rows_part part = load_order[i];
+	for (int i = 0; !err && i < PARTS && tiles; i++) {
+		enum part part = part_load_order[i];
 		uint64_t bytes = part_bytes(copy->rows, part);
 
-		if (bytes)
+		if (bytes && part < PART_SHELL)
 			err = shell->port->ops->write(
 				shell->port, copy->part[part],
 				(p->tile_begin - copy->tile_begin) * bytes,
@@ -184,7 +153,7 @@ static void write_queries(const struct scan *scan, uint64_t begin, struct shell_
 }
 
 static struct shell_extent rows_extent(const struct scan *scan, const struct scan_call *c,
-				       enum shell_rows_part part)
+				       enum part part)
 {
 	uint64_t bytes = part_bytes(scan->p->rows, part);
 
@@ -211,7 +180,7 @@ static void fill_call(const struct scan *scan, struct scan_call *c)
 	write_queries(scan, c->begin,
 		      shell_stage_take(shell, &shell->in, count * sizeof(struct shell_query),
 				       &operand[2]));
-	for (unsigned int part = 0; part < SHELL_ROWS_PARTS; part++)
+	for (unsigned int part = 0; part < PART_SHELL; part++)
 		operand[3 + part] = rows_extent(scan, c, part);
 	args = (struct shell_search){.metric = rows->metric,
 				     .dim = rows->dim,
@@ -221,7 +190,7 @@ static void fill_call(const struct scan *scan, struct scan_call *c)
 				     .capacity = CAPACITY};
 	shell_call_op(&c->call, SHELL_OP_SEARCH, &args, sizeof(args));
 	c->call.tag = scan->batch->trace;
-	c->call.operands = 3 + SHELL_ROWS_PARTS;
+	c->call.operands = 3 + PART_SHELL;
 }
 
 static const struct shell_survivors *answer_of(const struct scan_call *c, uint32_t query)

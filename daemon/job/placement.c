@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/device/part.h"
 #include "daemon/job/boards.h"
 
 #define COPY_TILES_MIN	4096u /* 65,536 rows: small galleries grow in place */
@@ -50,16 +51,6 @@ struct copy {
 static void copy_step(struct copy *copy);
 
 /* ---- room ---------------------------------------------------------------------------------------- */
-static uint64_t tile_bytes(const struct search_rows *rows)
-{
-	uint64_t row = search_padded_dim(rows->dim) + 8 + 8 + 4 + 4 +
-		       4; /* id, tags, born, died, subject */
-
-	row += rows->metric == SEARCH_DOT ? 0 : 4;
-	row += rows->metric == SEARCH_L2 ? 4 : 0;
-	return row * SEARCH_TILE_ROWS;
-}
-
 /* Tiles of this shape that the device has room for beside models and other copies. */
 static uint64_t tiles_free(const struct service *service, const struct fleet_device *device,
 			   const struct search_rows *rows)
@@ -70,9 +61,9 @@ static uint64_t tiles_free(const struct service *service, const struct fleet_dev
 		const struct copy *copy = e->copy[device->index];
 
 		if (copy && copy->state != COPY_REFUSED)
-			used += (copy->tile_end - copy->tile_begin) * tile_bytes(copy->host);
+			used += (copy->tile_end - copy->tile_begin) * part_tile_bytes(copy->host);
 	}
-	return used < room ? (room - used) / tile_bytes(rows) : 0;
+	return used < room ? (room - used) / part_tile_bytes(rows) : 0;
 }
 
 /* Where the last shard of this gallery ends, 0 where that is its end. */
@@ -145,7 +136,7 @@ static void copy_gone(struct copy *copy)
 
 	entry->copy[device->index] = NULL;
 	device->metrics->memory_bytes -=
-		(copy->tile_end - copy->tile_begin) * tile_bytes(copy->host);
+		(copy->tile_end - copy->tile_begin) * part_tile_bytes(copy->host);
 	free(copy);
 	if (entry->gallery)
 		tell_gallery(entry);
@@ -182,7 +173,7 @@ static void loaded(struct bell_entry *bell)
 	if (copy->batch.error)
 		copy->drop = true; /* what it holds is not known any more */
 	else
-		copy->device->metrics->up_bytes += copy->batch_tiles * tile_bytes(copy->host);
+		copy->device->metrics->up_bytes += copy->batch_tiles * part_tile_bytes(copy->host);
 	copy_step(copy);
 }
 
@@ -294,7 +285,7 @@ static void made(struct errand *errand)
 			  copy->device->name, strerror(-copy->err));
 		copy->state = COPY_REFUSED;
 		copy->device->metrics->memory_bytes -=
-			(copy->tile_end - copy->tile_begin) * tile_bytes(copy->host);
+			(copy->tile_end - copy->tile_begin) * part_tile_bytes(copy->host);
 		copy->tile_end = copy->tile_begin;
 		tell_gallery(copy->entry);
 		if (copy->drop)
@@ -335,7 +326,7 @@ static void copy_make(struct gallery_entry *entry, struct fleet_device *device)
 	copy->state = COPY_MAKING;
 	device->metrics->moves++;
 	device->metrics->memory_bytes +=
-		(copy->tile_end - copy->tile_begin) * tile_bytes(copy->host);
+		(copy->tile_end - copy->tile_begin) * part_tile_bytes(copy->host);
 	copy->errand = (struct errand){.work = make_work, .done = made, .user = copy};
 	boards_errand(entry->service, &copy->errand);
 }
