@@ -64,6 +64,8 @@ START_TEST(boards_needed)
 
 	ck_assert_uint_eq(memory.boards, (uint32_t)(50000000 / room) + 1);
 	ck_assert_double_le(memory.used, 0.95);
+	/* 50 M rows over two boards' 60 channels are 52,084 tiles in each, 532 bytes a row. */
+	ck_assert_double_eq_tol(memory.rows_bytes, 52084.0 * 16 * 532, 0.5);
 	more = planned("u55c", clocks[_i], 50000000, 2000, 0);
 	ck_assert_uint_gt(more.boards, memory.boards);
 	ck_assert_double_ge(more.rate_max, 2000);

@@ -213,6 +213,7 @@ START_TEST(registers)
 	ck_assert_int_eq((int32_t)core_read(rig->core, CORE_LIMIT), -123456);
 	core_write(rig->core, CORE_CONTROL, 1);
 	core_write(rig->core, CORE_K, 1);
+	core_clock(rig->core, 2000);
 	core_write(rig->core, CORE_CONTROL, 1); /* it runs already */
 	ck_assert_uint_eq(core_read(rig->core, CORE_CONTROL), 1);
 	ck_assert_int_eq(core_wait(rig->core, 100000), 0);
