@@ -72,12 +72,15 @@ PY
 }
 if command -v python3 >/dev/null; then
 	"$ctl" ping >/dev/null || fail "ping"
+	"$ctl" gallery create counted --dim 64 -q || fail "create"
+	"$ctl" gallery show nobody -q >/dev/null 2>&1 && fail "a gallery that is not there"
 	scrape 'GET /metrics HTTP/1.0\r\n\r\n' >"$folder/text"
 	head -n 1 "$folder/text" | grep -q '^HTTP/1.0 200 OK' || fail "no header in the metrics"
 	grep -qE '^facet_requests_total\{tenant="[a-z_]+",op="echo",code="ok"\} [1-9]' "$folder/text" || fail "no count of echoes"
 	grep -q '^facet_ready 1$' "$folder/text" || fail "not ready in the metrics"
 	grep -qvE '^(#|facet_[a-z_]+(\{[^}]*\})? [0-9.e+-]+.?$|HTTP|Content|Connection|.?$)' "$folder/text" &&
 		fail "a line that is no metric: $(grep -vE '^(#|facet_|HTTP|Content|Connection|.?$)' "$folder/text" | head -n 1)"
+	python3 tests/e2e/metrics_doc.py docs/metrics.md "$folder/text" || fail "docs/metrics.md is not what the daemon prints"
 	scrape '' | grep '^facet_connections ' >/dev/null || fail "no metrics without a request"
 fi
 
