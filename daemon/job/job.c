@@ -91,20 +91,36 @@ void job_store_free(struct service *service)
 }
 
 /* ---- the end --------------------------------------------------------------------------------- */
+/* Of those whose work is in the answer, with commas between. */
+static char *job_devices(const struct job *job, char names[FLEET_MAX * (FLEET_NAME + 1)])
+{
+	const struct fleet *fleet = &job->service->fleet;
+	size_t n = 0;
+
+	for (uint32_t i = 0; i < fleet->count; i++)
+		if (job->devices >> i & 1)
+			n += (size_t)sprintf(names + n, "%s%s", n ? "," : "",
+					     fleet->device[i].name);
+	return names;
+}
+
 static void job_log(struct job *job, Facet__Wire__Code code, uint64_t total_ns, const char *text)
 {
 	struct service *service = job->service;
+	char names[FLEET_MAX * (FLEET_NAME + 1)] = "";
 	enum log_level level =
 		code == FACET__WIRE__CODE__INTERNAL ? LOG_LEVEL_ERROR : LOG_LEVEL_DEBUG;
 
 	if (level > service->log.level || !log_admit(&service->log, service_now()))
 		return;
 	log_write(&service->log, level, "request",
-		  "op=%s tenant=%s tag=%" PRIu64 " trace=%016" PRIx64 " code=%d queue_ns=%" PRIu64
-		  " device_ns=%" PRIu64 " total_ns=%" PRIu64 "%s%s%s",
+		  "op=%s tenant=%s tag=%" PRIu64 " trace=%016" PRIx64 " code=%d devices=%s"
+		  " queue_ns=%" PRIu64 " wait_ns=%" PRIu64 " device_ns=%" PRIu64
+		  " total_ns=%" PRIu64 "%s%s%s",
 		  job->op ? job->op->name : "none", job->tenant ? job->tenant->name : "-",
-		  job->request->tag, job->request->trace, (int)code, job->queue_ns, job->device_ns,
-		  total_ns, level == LOG_LEVEL_ERROR ? " text=\"" : "",
+		  job->request->tag, job->request->trace, (int)code,
+		  job->devices ? job_devices(job, names) : "-", job->queue_ns, job->wait_ns,
+		  job->device_ns, total_ns, level == LOG_LEVEL_ERROR ? " text=\"" : "",
 		  level == LOG_LEVEL_ERROR ? text : "", level == LOG_LEVEL_ERROR ? "\"" : "");
 }
 
@@ -172,19 +188,6 @@ static void job_too_large(struct job *job)
 	frame.kind_case = FACET__WIRE__SERVER_FRAME__KIND_REPLY;
 	frame.reply = &reply;
 	conn_send(job->conn, &frame, NULL, 0);
-}
-
-/* Of those whose work is in the answer, with commas between. */
-static char *job_devices(const struct job *job, char names[FLEET_MAX * (FLEET_NAME + 1)])
-{
-	const struct fleet *fleet = &job->service->fleet;
-	size_t n = 0;
-
-	for (uint32_t i = 0; i < fleet->count; i++)
-		if (job->devices >> i & 1)
-			n += (size_t)sprintf(names + n, "%s%s", n ? "," : "",
-					     fleet->device[i].name);
-	return names;
 }
 
 void job_reply(struct job *job, const Facet__Wire__Reply *reply, const int *fds, uint32_t count)

@@ -9,12 +9,13 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { KEY_TIMEOUT = 0x1000, KEY_YES, KEY_DRY_RUN };
+enum { KEY_TIMEOUT = 0x1000, KEY_YES, KEY_DRY_RUN, KEY_TRACE };
 
 static const struct argp_option options[] = {
 	{"socket", 's', "PATH", 0, "the daemon's socket (FACET_SOCKET)", -2},
 	{"output", 'o', "FORMAT", 0, "table, json or jsonl", -2},
 	{"timeout", KEY_TIMEOUT, "SECONDS", 0, "give up after that long", -2},
+	{"trace", KEY_TRACE, "HEX", 0, "the trace id of its calls, in the daemon's log", -2},
 	{"quiet", 'q', NULL, 0, "no progress, no notes", -2},
 	{"yes", KEY_YES, NULL, 0, "do not ask", -2},
 	{"dry-run", KEY_DRY_RUN, NULL, 0, "only say what would be done", -2},
@@ -36,6 +37,17 @@ static int parse_format(struct ctl *ctl, const char *text)
 	return 0;
 }
 
+/* 1 to 16 hexadecimal digits, as the log has them. */
+static int parse_trace(struct ctl *ctl, const char *text)
+{
+	size_t digits = strspn(text, "0123456789abcdefABCDEF");
+
+	if (!digits || digits > 16 || text[digits])
+		return -EINVAL;
+	ctl->trace = strtoull(text, NULL, 16);
+	return 0;
+}
+
 static error_t parse_global(int key, char *arg, struct argp_state *state)
 {
 	struct ctl *ctl = state->input;
@@ -52,6 +64,10 @@ static error_t parse_global(int key, char *arg, struct argp_state *state)
 		ctl->timeout = ctl_real(state, "--timeout", arg);
 		if (!(ctl->timeout > 0))
 			argp_error(state, "--timeout %s: want seconds above 0", arg);
+		return 0;
+	case KEY_TRACE:
+		if (parse_trace(ctl, arg) != 0)
+			argp_error(state, "--trace %s: want 1 to 16 hexadecimal digits", arg);
 		return 0;
 	case 'q':
 		ctl->quiet = true;
@@ -103,7 +119,7 @@ int ctl_connect(struct ctl *ctl)
 {
 	struct facet_params params = {.size = sizeof(params),
 				      .software = "facetctl " FACET_VERSION};
-	struct facet_call call = {.size = sizeof(call)};
+	struct facet_call call = {.size = sizeof(call), .trace = ctl->trace};
 
 	if (ctl->timeout > 0) {
 		params.timeout_ms = (uint32_t)(ctl->timeout * 1e3) + 1;

@@ -21,6 +21,7 @@ struct ctl {
 	const char *socket;
 	enum output_format format;
 	double timeout; /* seconds, 0: none */
+	uint64_t trace; /* 0: none */
 	bool quiet, yes, dry_run;
 	bool takes_file; /* compile: an -o that is no format names the file to write */
 	const char *file;

@@ -69,6 +69,7 @@ static void print_help(FILE *to)
 		fprintf(to, "  %-50s %s\n", line, c->what);
 	}
 	fputs("\nEverywhere: -s SOCKET (or FACET_SOCKET), -o table|json|jsonl, --timeout SECONDS,\n"
+	      "--trace HEX (the trace id in the daemon's log),\n"
 	      "--quiet; what destroys asks first, or takes --yes, and has --dry-run.\n"
 	      "Exit: 0 match or done, 1 no match, 2 error. facetctl COMMAND --help says more.\n",
 	      to);

@@ -84,6 +84,17 @@ if command -v python3 >/dev/null; then
 	scrape '' | grep '^facet_connections ' >/dev/null || fail "no metrics without a request"
 fi
 
+# A trace id goes from the call to the log, with the devices and where the time went.
+"$facetd" --socket "$folder/t" --state "$folder/t.state" --log debug >/dev/null 2>"$folder/t.log" &
+traced=$!
+for _ in $(seq 100); do "$ctl" ready -q -s "$folder/t" >/dev/null 2>&1 && break; sleep 0.05; done
+"$ctl" ping -s "$folder/t" --trace c0ffee >/dev/null || fail "ping with a trace id"
+refused 'hexadecimal' "$ctl" ping -s "$folder/t" --trace xyz
+refused 'hexadecimal' "$ctl" ping -s "$folder/t" --trace 11112222333344445
+grep -qE 'op=echo .*trace=0000000000c0ffee code=0 devices=cpu queue_ns=[0-9]+ wait_ns=[0-9]+ device_ns=[1-9][0-9]* total_ns=[1-9]' "$folder/t.log" ||
+	fail "no trace id in the log: $(grep op=echo "$folder/t.log" | head -n 1)"
+kill "$traced" && wait "$traced"
+
 # Killed, it leaves its socket behind; the next one takes it over.
 kill -9 "${pids[0]}"
 wait "${pids[0]}" 2>/dev/null
