@@ -12,7 +12,7 @@ VERSION := 0.1.0
 Q       := $(if $(V),,@)
 
 CPPFLAGS += -D_GNU_SOURCE -DFACET_VERSION='"$(VERSION)"' -DFACET_LIBEXECDIR='"$(PREFIX)/libexec/facet"' \
-            -I. -I$(BUILD)/gen
+            -I. -I$(BUILD)/gen -DHLS_BOARD='"hls/virtual.h"'
 CFLAGS   ?= -O2 -g
 CFLAGS   += -std=gnu11 -fPIC -Wall -Wextra -Werror -ffp-contract=off -fno-math-errno -pthread
 LDFLAGS  += -pthread
@@ -26,6 +26,7 @@ objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard $(addsuffix /*.c,$(1))))
 
 ROOM_kernels  := $(call objects,kernels kernels/ref kernels/cpu)
 ROOM_proto    := $(call objects,proto) $(BUILD)/obj/gen/facet.pb-c.o $(BUILD)/obj/gen/model.pb-c.o
+ROOM_hls      := $(call objects,hls)
 ROOM_device   := $(call objects,daemon/device boards/virtual) $(BUILD)/obj/gen/opencl_source.o
 ROOM_daemon   := $(call objects,daemon/net daemon/job daemon/gallery daemon/model)
 ROOM_libfacet := $(call objects,host/libfacet)
@@ -35,7 +36,7 @@ ROOM_facetctl := $(call objects,host/facetctl)
 ROOM_boardmodel := $(call objects,boards/model)
 ROOM_bringup  := $(call objects,boards/bringup)
 ROOM_driver   := $(BUILD)/obj/driver/facet_validate.o # what of the kernel driver runs in userspace too
-ROOMS         := boardmodel bringup driver kernels proto device daemon libfacet face compile facetctl
+ROOMS         := hls boardmodel bringup driver kernels proto device daemon libfacet face compile facetctl
 
 HELPERS  := $(patsubst daemon/helper/%.c,$(BUILD)/facet-%,$(wildcard daemon/helper/*.c))
 PROGRAMS := $(BUILD)/facetd $(BUILD)/facetctl $(HELPERS)
@@ -81,6 +82,22 @@ $(BUILD)/gen/%.pb-c.c $(BUILD)/gen/%.pb-c.h &: proto/%.proto
 $(BUILD)/gen/opencl_source.c: tools/embed-opencl $(wildcard kernels/opencl/*)
 	@mkdir -p $(BUILD)/gen
 	$(Q)tools/embed-opencl >$@
+
+# The kernels of boards, once for the virtual board and once a card: its header is written from its
+# board file. Their pragmas are for another compiler.
+CARDS := $(patsubst boards/%/board.ini,%,$(wildcard boards/*/board.ini))
+$(BUILD)/gen/hls/%.h: boards/%/board.ini hls/package/board-header
+	@mkdir -p $(@D)
+	$(Q)hls/package/board-header $< >$@.new && mv $@.new $@
+HLS_CFLAGS := -O3 -Wno-unknown-pragmas
+$(BUILD)/obj/hls/%.o: CFLAGS += $(HLS_CFLAGS)
+$(ROOM_hls): | $(BUILD)/gen/hls/virtual.h
+define hls_card
+$(BUILD)/obj/hls-$(1)/%.o: hls/%.c | $(BUILD)/gen/hls/$(1).h
+	@mkdir -p $$(@D)
+	$(Q)$$(CC) $$(CPPFLAGS) -UHLS_BOARD -DHLS_BOARD='"hls/$(1).h"' $$(CFLAGS) $$(HLS_CFLAGS) -MMD -MP -c $$< -o $$@
+endef
+$(foreach c,$(CARDS),$(eval $(call hls_card,$(c))))
 
 # The schema of ONNX is Debian's; nothing of it is kept here.
 ONNX_DIR := $(firstword $(wildcard /usr/include/onnx /usr/include/onnx/onnx))
@@ -130,12 +147,13 @@ $(BUILD)/demo-tool: $(call objects,demo) $(BUILD)/obj/tests/bench/limits.o $(cal
 	$(Q)$(CC) $(LDFLAGS) $^ $(LIBS_host) -o $@
 
 # ---- tests: tests/ROOM/test_*.c are Check programs, tests/ROOM/test_*.sh are scripts ------------
-TEST_ROOMS := kernels proto device driver rtl gallery model daemon libfacet face compile facetctl e2e
+TEST_ROOMS := kernels hls proto device driver rtl gallery model daemon libfacet face compile facetctl e2e
 test_programs = $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/$(1)/test_*.c))
 test_scripts  = $(wildcard tests/$(1)/test_*.sh)
 
 USES_kernels  := kernels
 USES_proto    := proto
+USES_hls      := hls kernels
 USES_device   := device kernels
 USES_driver   := driver device kernels
 USES_rtl      := boardmodel kernels
@@ -188,6 +206,25 @@ $(BUILD)/librtl-core.a: $(RTL_DIR)/Vsearch_core.mk hls/rtl/sim/core.cpp hls/rtl/
 $(BUILD)/tests/rtl/%_test: $(BUILD)/obj/tests/rtl/%_test.o $(BUILD)/obj/tests/rtl/rig.o $(BUILD)/librtl-core.a $(call lib,$(USES_rtl))
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS) $^ -lcheck -lsubunit -lrt -lstdc++ -lm -o $@
+
+# Random operands, galleries and oracles are those of the kernels' tests.
+HLS_TEST_PARTS := $(addprefix $(BUILD)/obj/tests/kernels/,fixture.o search_world.o)
+$(call test_programs,hls): $(HLS_TEST_PARTS)
+$(call test_programs,hls) $(HLS_CARD_TESTS): | $(BUILD)/gen/hls/virtual.h
+$(BUILD)/obj/tests/hls/%.o: CFLAGS += -Wno-unknown-pragmas
+$(patsubst tests/%.c,$(BUILD)/obj/tests/%.o,$(wildcard tests/hls/*.c)): | $(BUILD)/gen/hls/virtual.h
+# The same tests on the kernels of each card, run by tests/hls/test_cards.sh.
+HLS_CARD_TESTS := $(foreach c,$(filter-out virtual,$(CARDS)),$(patsubst tests/hls/%.c,$(BUILD)/tests/hls-$(c)/%,$(wildcard tests/hls/test_*.c)))
+tests-hls: $(HLS_CARD_TESTS)
+define hls_card_tests
+$(BUILD)/obj/tests/hls-$(1)/%.o: tests/hls/%.c | $(BUILD)/gen/hls/$(1).h
+	@mkdir -p $$(@D)
+	$(Q)$$(CC) $$(CPPFLAGS) -UHLS_BOARD -DHLS_BOARD='"hls/$(1).h"' $$(CFLAGS) -Wno-unknown-pragmas -MMD -MP -c $$< -o $$@
+$(BUILD)/tests/hls-$(1)/test_%: $(BUILD)/obj/tests/hls-$(1)/test_%.o $(HLS_TEST_PARTS) $(patsubst hls/%.c,$(BUILD)/obj/hls-$(1)/%.o,$(wildcard hls/*.c)) $(call lib,kernels)
+	@mkdir -p $$(@D)
+	$(Q)$$(CC) $$(LDFLAGS) $$^ -lcheck -lsubunit -lrt -lm -o $$@
+endef
+$(foreach c,$(filter-out virtual,$(CARDS)),$(eval $(call hls_card_tests,$(c))))
 
 # An OpenCL driver that crashes.
 tests-device: $(BUILD)/tests/device/tools/crash_icd.so $(BUILD)/facet-opencl-probe
@@ -287,7 +324,7 @@ check-long:
 # The same tests under AddressSanitizer and UndefinedBehaviorSanitizer.
 check-asan:
 	@tools/deps build check
-	@BUILD=$(BUILD)/asan JOBS=$(JOBS) SAN=address,undefined tests/run kernels proto device driver gallery model daemon libfacet face compile facetctl
+	@BUILD=$(BUILD)/asan JOBS=$(JOBS) SAN=address,undefined tests/run kernels hls proto device driver gallery model daemon libfacet face compile facetctl
 
 # And under ThreadSanitizer; what it says of libraries that were not built for it is in tests/tsan.supp.
 check-tsan:
