@@ -132,19 +132,28 @@ static void give_up(struct bell_entry *bell)
 	sched_checked(slice, -EIO);
 }
 
-static void begin(struct service *service, struct slice *slice, const struct check_work *work,
+/* It is not let out unchecked: it is repeated elsewhere. */
+static void refuse(struct service *service, struct slice *slice)
+{
+	slice->entry.run = give_up;
+	bell_push(&service->bell, &slice->entry);
+}
+
+static void begin(struct service *service, struct slice *slice, struct check_work *work,
 		  uint32_t sums)
 {
+	const struct check_kind *kind = slice->pass->target->kind->check;
 	struct check *check = calloc(1, sizeof(*check) + sums * sizeof(check->sums[0]));
 
 	if (!check) {
-		slice->entry.run = give_up;
-		bell_push(&service->bell, &slice->entry);
+		if (!sums && kind->release)
+			kind->release(service, slice, work);
+		refuse(service, slice);
 		return;
 	}
 	check->service = service;
 	check->slice = slice;
-	check->kind = slice->pass->target->kind->check;
+	check->kind = kind;
 	check->work = *work;
 	check->count = sums;
 	check->begun_ns = service_now();
@@ -156,11 +165,19 @@ static void begin(struct service *service, struct slice *slice, const struct che
 	errands_submit(service->check_errands, &check->errand);
 }
 
+static bool each(uint64_t every, uint64_t *turn)
+{
+	return every && ++*turn % every == 0;
+}
+
 bool check_due(struct service *service)
 {
-	uint64_t every = service->config->check_every;
+	return each(service->config->check_every, &service->check_turn);
+}
 
-	return every && ++service->check_turn % every == 0;
+bool check_sums_due(struct service *service)
+{
+	return each(service->config->checksum_every, &service->sums_turn);
 }
 
 bool check_slice(void *user, struct slice *slice)
@@ -176,8 +193,7 @@ bool check_slice(void *user, struct slice *slice)
 		return false;
 	due = kind->recompute(service, slice, &work);
 	if (due < 0) {
-		slice->entry.run = give_up;
-		bell_push(&service->bell, &slice->entry);
+		refuse(service, slice);
 		return true;
 	}
 	if (!due && kind->sums)

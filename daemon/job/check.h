@@ -43,5 +43,7 @@ extern const struct check_kind check_search, check_infer, check_raw;
 bool check_slice(void *user, struct slice *slice);
 /* Another command on a board: is it one that is recomputed? */
 bool check_due(struct service *service);
+/* Another product on a board: is it one whose sums are looked at? */
+bool check_sums_due(struct service *service);
 
 #endif

@@ -12,10 +12,7 @@
 
 static const struct model_entry *slice_model(const struct slice *slice)
 {
-	const struct sched_target *target = slice->pass->target;
-
-	return (const struct model_entry *)((const char *)target -
-					    offsetof(struct model_entry, target));
+	return target_model(slice->pass->target);
 }
 
 /* pass_infer.c decided when the part was made. */

@@ -52,6 +52,16 @@ const char *fleet_state_name(const struct fleet_device *device)
 	return state_names[device->state];
 }
 
+bool fleet_lost(int error)
+{
+	static const int errors[] = {-ESTALE, -ETIMEDOUT, -ENODEV, -EBADMSG};
+
+	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++)
+		if (error == errors[i])
+			return true;
+	return false;
+}
+
 bool fleet_works(const struct fleet_device *device)
 {
 	return device->state == FLEET_OPEN && !device->drained &&

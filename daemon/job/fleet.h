@@ -51,7 +51,7 @@ struct fleet_device {
 	struct health *health;		/* NULL: it is trusted, as the CPU is */
 	struct board *board;		/* NULL: the CPU (boards.h) */
 	uint32_t placed; /* plans of models and operands of raw kernels on it, or on their way */
-	uint64_t model_bytes; /* that those take */
+	uint64_t placed_bytes; /* that those take */
 	/* totals */
 	uint64_t slices, failed, repeated, busy_ns;
 };
@@ -78,6 +78,8 @@ void fleet_over(struct fleet_device *device, uint64_t now_ns, uint64_t expected_
 /* What an end means for the device's health, where that is not fleet_over()'s to say: an answer that was
  * checked later. */
 void fleet_judge(struct fleet_device *device, int error, uint64_t now_ns);
+/* Did a batch that ended so lose or spoil what lies on the device, so that it must be made anew? */
+bool fleet_lost(int error);
 /* How long a batch given to it now would wait. */
 uint64_t fleet_backlog_ns(const struct fleet_device *device, uint64_t now_ns);
 

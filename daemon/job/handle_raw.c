@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "daemon/device/product.h"
 #include "daemon/job/raw.h"
 
 /* ---- before and after ---------------------------------------------------------------------------- */
@@ -52,14 +53,8 @@ static void raw_prepare(struct job *job)
 	struct raw_job *raw = job->user;
 	struct device *device = job->service->device;
 	const struct device_ops *ops = device->ops;
-	int err;
+	int err = device_product_weights(device, &raw->command, raw->w, raw->bias, &raw->weights);
 
-	if (raw->conv)
-		err = ops->weights_conv2d(device, &raw->command.conv2d, raw->w, raw->bias,
-					  &raw->weights);
-	else
-		err = ops->weights_gemm(device, &raw->command.gemm, raw->w, raw->bias,
-					&raw->weights);
 	if (!err)
 		err = ops->buffer_import(device, (void *)raw->x, raw->x_bytes, &raw->in);
 	if (!err && raw->residual)

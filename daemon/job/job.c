@@ -457,14 +457,9 @@ void job_orphan(struct job *job)
 }
 
 /* ---- stages ---------------------------------------------------------------------------------- */
-static struct job *job_of_sched(struct sched_job *sched)
-{
-	return (struct job *)((char *)sched - offsetof(struct job, sched));
-}
-
 static void job_ran(struct sched_job *sched, int error)
 {
-	struct job *job = job_of_sched(sched);
+	struct job *job = job_of(sched);
 
 	job->stage = JOB_IDLE;
 	if (sched->started_ns) {

@@ -14,6 +14,7 @@
 #define FACET_DAEMON_JOB_JOB_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "daemon/gallery/gallery.h"
@@ -112,6 +113,11 @@ struct job {
 	struct job_infer infer;
 	struct job_search search;
 };
+
+static inline struct job *job_of(const struct sched_job *sched)
+{
+	return (struct job *)((char *)sched - offsetof(struct job, sched));
+}
 
 /* ---- the store ------------------------------------------------------------------------------- */
 struct job *job_take(struct service *service); /* NULL: no memory */

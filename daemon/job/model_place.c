@@ -71,7 +71,7 @@ static void place_count(struct model_place *place, bool there)
 		place->bytes = model_plan_bytes(place->plan) +
 			       place->arenas * model_arena_bytes(place->plan);
 	device->placed -= !there;
-	device->model_bytes += there ? place->bytes : -place->bytes;
+	device->placed_bytes += there ? place->bytes : -place->bytes;
 	device->metrics->memory_bytes += there ? place->bytes : -place->bytes;
 }
 
@@ -175,16 +175,13 @@ void model_place_follow_all(struct service *service)
 		model_place_follow(e);
 }
 
-/* True: it is gone already. */
-static bool place_drop(struct model_place *place)
+static void place_drop(struct model_place *place)
 {
 	place->drop = true;
-	if (place->state == PLACE_REFUSED) {
+	if (place->state == PLACE_REFUSED)
 		place_gone(place);
-		return true;
-	}
-	place_step(place);
-	return false;
+	else
+		place_step(place);
 }
 
 void model_place_drop(struct model_entry *entry)
@@ -231,12 +228,10 @@ struct model_arena *model_place_use(struct model_entry *entry, uint32_t device)
 void model_place_done(struct model_entry *entry, uint32_t device, struct model_arena *arena,
 		      int error)
 {
-	static const int lost[] = {-ESTALE, -ETIMEDOUT, -ENODEV, -EBADMSG};
 	struct model_place *place = entry->place[device];
 
 	place->arena[place->idle++] = arena;
-	for (size_t i = 0; i < sizeof(lost) / sizeof(lost[0]); i++)
-		place->drop |= error == lost[i];
+	place->drop |= fleet_lost(error);
 	place_step(place);
 }
 

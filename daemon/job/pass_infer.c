@@ -24,16 +24,6 @@
 #define EXPLORE_PASSES                                                                             \
 	256u /* of so many one tries boards that were slower: they may not be any more */
 
-static struct job *unit_job(const struct sched_job *sched)
-{
-	return (struct job *)((char *)sched - offsetof(struct job, sched));
-}
-
-static struct model_entry *target_model(const struct sched_target *target)
-{
-	return (struct model_entry *)((char *)target - offsetof(struct model_entry, target));
-}
-
 /* ---- the item ------------------------------------------------------------------------------------ */
 static struct model_run_entry *run_take(struct model_entry *entry)
 {
@@ -74,7 +64,7 @@ static void infer_begin(struct pass *pass)
 	struct sched_job *sched = pass->unit[0].job;
 
 	pass->user = run;
-	if (!run || run_fill(entry, run->run, unit_job(sched), pass->unit[0].index)) {
+	if (!run || run_fill(entry, run->run, job_of(sched), pass->unit[0].index)) {
 		sched->drop = -ENOMEM;
 		return;
 	}
@@ -92,7 +82,7 @@ static void infer_end(struct pass *pass)
 	if (!run)
 		return;
 	if (pass->count && !pass->unit[0].job->drop) {
-		struct job *job = unit_job(pass->unit[0].job);
+		struct job *job = job_of(pass->unit[0].job);
 		uint64_t index = pass->unit[0].index;
 
 		for (uint32_t i = 0; i < info->outputs; i++)
@@ -255,7 +245,7 @@ static int infer_slice(struct pass *pass, struct slice *slice)
 	uint32_t count;
 
 	entry->service->metrics.slices++;
-	slice->batch.trace = unit_job(slice->unit[0].job)->request->trace;
+	slice->batch.trace = job_of(slice->unit[0].job)->request->trace;
 	slice->part = NULL;
 	slice->arena = NULL;
 	if (!slice->device->caps.reads_host_memory)

@@ -75,7 +75,7 @@ static void cpu_command(const struct raw_job *raw, const struct slice *slice,
 static int raw_slice(struct pass *pass, struct slice *slice)
 {
 	struct sched_job *sched = pass->unit[0].job;
-	struct job *job = (struct job *)((char *)sched - offsetof(struct job, sched));
+	struct job *job = job_of(sched);
 
 	job->service->metrics.slices++;
 	slice->raw = NULL;

@@ -59,11 +59,6 @@ void list_give(struct service *service, struct search_list *list, uint32_t k, bo
 }
 
 /* ---- the pass -------------------------------------------------------------------------------- */
-static struct job *unit_job(const struct sched_job *sched)
-{
-	return (struct job *)((char *)sched - offsetof(struct job, sched));
-}
-
 static struct gallery_entry *target_gallery(const struct sched_target *target)
 {
 	return (struct gallery_entry *)((char *)target - offsetof(struct gallery_entry, target));
@@ -72,8 +67,8 @@ static struct gallery_entry *target_gallery(const struct sched_target *target)
 /* Rows are one array for all of the pass, and their epochs compare. */
 static bool search_fits(const struct pass *pass, const struct sched_job *sched)
 {
-	const struct gallery_snapshot *a = &unit_job(pass->unit[0].job)->search.snapshot;
-	const struct gallery_snapshot *b = &unit_job(sched)->search.snapshot;
+	const struct gallery_snapshot *a = &job_of(pass->unit[0].job)->search.snapshot;
+	const struct gallery_snapshot *b = &job_of(sched)->search.snapshot;
 
 	return a->rows == b->rows && a->era == b->era;
 }
@@ -86,7 +81,7 @@ static void search_begin(struct pass *pass)
 	pass->end = 0;
 	pass->epoch = 0;
 	for (uint32_t i = 0; i < pass->count; i++) {
-		const struct gallery_snapshot *s = &unit_job(pass->unit[i].job)->search.snapshot;
+		const struct gallery_snapshot *s = &job_of(pass->unit[i].job)->search.snapshot;
 		uint64_t tiles = (s->row_count + SEARCH_TILE_ROWS - 1) / SEARCH_TILE_ROWS;
 
 		if (tiles > pass->end)
@@ -116,17 +111,15 @@ static uint32_t count_class(uint32_t count)
 /* What a tile costs on the device for so many queries; before it was measured, as on the CPU. */
 static uint64_t tile_ps(const struct gallery_entry *entry, uint32_t device, uint32_t units)
 {
-	uint32_t class = count_class(units);
-	uint64_t ps = entry->tile_ps[device][class];
+	const struct cost *cost = &entry->cost[count_class(units)];
+	double ns = cost->ns[device] > 0 ? cost->ns[device] : cost->ns[FLEET_CPU];
 
-	if (!ps)
-		ps = entry->tile_ps[FLEET_CPU][class];
-	return ps ? ps : (uint64_t)TILE_PS_GUESS * units;
+	return ns > 0 ? (uint64_t)(ns * 1000) + 1 : (uint64_t)TILE_PS_GUESS * units;
 }
 
 static uint32_t pass_era(const struct gallery_entry *entry, const struct pass *pass)
 {
-	return pass ? unit_job(pass->unit[0].job)->search.snapshot.era : entry->newest_era;
+	return pass ? job_of(pass->unit[0].job)->search.snapshot.era : entry->newest_era;
 }
 
 /* The mode leaves the device out: a board on the CPU's processors, or the CPU while one has it all. */
@@ -167,7 +160,7 @@ static enum hold_state search_holds(const struct sched_target *target, const str
 /* ---- a slice --------------------------------------------------------------------------------- */
 static struct job_query *unit_query(const struct pass_unit *unit)
 {
-	return &unit_job(unit->job)->search.queries[unit->index];
+	return &job_of(unit->job)->search.queries[unit->index];
 }
 
 static void slice_give_lists(struct service *service, struct slice *slice, uint32_t count)
@@ -211,7 +204,7 @@ static int search_slice(struct pass *pass, struct slice *slice)
 	}
 	slice->command.op = DEVICE_SEARCH;
 	slice->command.search = (struct device_search){
-		.rows = unit_job(slice->unit[0].job)->search.snapshot.rows,
+		.rows = job_of(slice->unit[0].job)->search.snapshot.rows,
 		.resident = on_board(slice) ? placement_use(entry, slice->device->index) : NULL,
 		.tile_begin = slice->begin,
 		.tile_end = slice->end,
@@ -221,7 +214,7 @@ static int search_slice(struct pass *pass, struct slice *slice)
 	};
 	slice->batch.commands = &slice->command;
 	slice->batch.count = 1;
-	slice->batch.trace = unit_job(slice->unit[0].job)->request->trace;
+	slice->batch.trace = job_of(slice->unit[0].job)->request->trace;
 	service->metrics.slices++;
 	return 0;
 }
@@ -243,28 +236,6 @@ static void slice_merge(struct slice *slice)
 	}
 }
 
-/*
- * A tile counts the same whoever searched it: the mean over the devices that did, so that what all
- * queries are charged is what all devices worked, and no tenant pays for the device it happened to get.
- */
-static void slice_measure(struct gallery_entry *entry, struct slice *slice)
-{
-	uint32_t class = count_class(slice->count);
-	uint64_t tiles = slice->end - slice->begin;
-	uint64_t measured = slice->batch.device_ns * 1000 / tiles + 1;
-	uint64_t *ps = &entry->tile_ps[slice->device->index][class];
-	uint64_t *mean = &entry->mean_ps[class];
-
-	*ps = *ps ? (*ps * 3 + measured) / 4 : measured;
-	entry->devices |= UINT32_C(1) << slice->device->index;
-	if (!(entry->devices & (entry->devices - 1))) {
-		*mean = *ps;
-		return;
-	}
-	*mean = *mean ? (*mean * 15 + measured) / 16 : measured;
-	slice->cost_ns = tiles * *mean / 1000;
-}
-
 static void search_slice_done(struct pass *pass, struct slice *slice)
 {
 	struct gallery_entry *entry = target_gallery(pass->target);
@@ -278,7 +249,9 @@ static void search_slice_done(struct pass *pass, struct slice *slice)
 		placement_done(entry, slice->device->index, slice->batch.error);
 	if (!slice->batch.error) {
 		slice_merge(slice);
-		slice_measure(entry, slice);
+		slice->cost_ns =
+			cost_measure(&entry->cost[count_class(slice->count)], slice->device->index,
+				     (double)(slice->end - slice->begin), slice->batch.device_ns);
 	}
 	slice_give_lists(entry->service, slice, slice->count);
 	slice->lists[0] = NULL;

@@ -55,7 +55,7 @@ static void copy_step(struct copy *copy);
 static uint64_t tiles_free(const struct service *service, const struct fleet_device *device,
 			   const struct search_rows *rows)
 {
-	uint64_t room = device->caps.memory_bytes / 10 * 9, used = device->model_bytes;
+	uint64_t room = device->caps.memory_bytes / 10 * 9, used = device->placed_bytes;
 
 	for (const struct gallery_entry *e = service->galleries; e; e = e->next) {
 		const struct copy *copy = e->copy[device->index];
@@ -372,16 +372,13 @@ void placement_follow_all(struct service *service)
 	}
 }
 
-/* True: it is gone already. */
-static bool copy_drop(struct copy *copy)
+static void copy_drop(struct copy *copy)
 {
 	copy->drop = true;
-	if (copy->state == COPY_REFUSED) {
+	if (copy->state == COPY_REFUSED)
 		copy_gone(copy);
-		return true;
-	}
-	copy_step(copy);
-	return false;
+	else
+		copy_step(copy);
 }
 
 void placement_drop(struct gallery_entry *entry)
@@ -445,12 +442,10 @@ struct device_rows *placement_use(struct gallery_entry *entry, uint32_t device)
 /* What a reset took, or a lie told, is not searched again. */
 void placement_done(struct gallery_entry *entry, uint32_t device, int error)
 {
-	static const int lost[] = {-ESTALE, -ETIMEDOUT, -ENODEV, -EBADMSG};
 	struct copy *copy = entry->copy[device];
 
 	copy->users--;
-	for (size_t i = 0; i < sizeof(lost) / sizeof(lost[0]); i++)
-		copy->drop |= error == lost[i];
+	copy->drop |= fleet_lost(error);
 	if (copy->drop)
 		copy_step(copy);
 }

@@ -27,7 +27,7 @@ struct raw_job {
 
 static inline struct raw_job *raw_of(const struct sched_job *sched)
 {
-	return ((struct job *)((char *)sched - offsetof(struct job, sched)))->user;
+	return job_of(sched)->user;
 }
 
 /* The command for rows [begin, begin + n), without weights and operands. */
@@ -51,6 +51,5 @@ uint32_t raw_place_device(const struct raw_place *place);
 int raw_part_create(struct service *service, const struct raw_job *raw, struct slice *slice);
 /* The slice is over. */
 void raw_part_done(struct raw_job *raw, struct slice *slice);
-const struct device_command *raw_part_cpu(const struct raw_part *part);
 
 #endif

@@ -6,10 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/device/product.h"
 #include "daemon/job/boards.h"
 #include "daemon/job/check.h"
 #include "daemon/job/raw.h"
-#include "kernels/cpu/cpu.h"
 
 #define WORTH_MACS  1000000u /* less is not worth packing weights for a board */
 #define TRY_KERNELS 64u	     /* of so many one goes to a board that was slower */
@@ -103,23 +103,6 @@ int raw_place_create(struct service *service, struct fleet_device *device, struc
 	return 0;
 }
 
-static uint64_t chk_rows(const struct raw_job *raw, uint64_t n)
-{
-	const struct op_conv2d *p = &raw->command.conv2d;
-
-	return raw->conv ? n * op_conv2d_oh(p) * op_conv2d_ow(p) : n;
-}
-
-static int make_weights(struct raw_place *place, const struct raw_job *raw)
-{
-	struct device *device = place->device->device;
-
-	return raw->conv ? device->ops->weights_conv2d(device, &raw->command.conv2d, raw->w,
-						       raw->bias, &place->weights)
-			 : device->ops->weights_gemm(device, &raw->command.gemm, raw->w, raw->bias,
-						     &place->weights);
-}
-
 static int make_buffer(struct raw_place *place, uint64_t bytes, struct device_buffer **buffer)
 {
 	struct device *device = place->device->device;
@@ -133,22 +116,18 @@ static int make_sums(struct raw_place *place, const struct raw_job *raw)
 {
 	if (!place->service->config->checksum_every || !place->device->caps.checksums)
 		return 0;
-	place->sums = malloc(raw->conv ? cpu_conv2d_checksum_bytes(&raw->command.conv2d)
-				       : cpu_gemm_checksum_bytes(&raw->command.gemm));
+	place->sums = device_product_sums(&raw->command, raw->w, raw->bias);
 	if (!place->sums)
 		return -ENOMEM;
-	if (raw->conv)
-		cpu_conv2d_checksum_pack(&raw->command.conv2d, raw->w, raw->bias, place->sums);
-	else
-		cpu_gemm_checksum_pack(&raw->command.gemm, raw->w, raw->bias, place->sums);
-	return make_buffer(place, chk_rows(raw, raw->rows) * 4, &place->chk);
+	return make_buffer(place, device_product_rows(&raw->command) * 4, &place->chk);
 }
 
 void raw_place_make(struct raw_job *raw)
 {
 	struct raw_place *place = raw->place;
 	uint64_t begun = service_now();
-	int err = make_weights(place, raw);
+	int err = device_product_weights(place->device->device, &raw->command, raw->w, raw->bias,
+					 &place->weights);
 
 	place->bytes = raw->w_bytes;
 	if (!err)
@@ -170,7 +149,7 @@ void raw_place_made(struct raw_job *raw)
 	double measured = (double)place->setup_ns / (double)(raw->w_bytes + raw->x_bytes);
 
 	place->device->metrics->memory_bytes += place->bytes;
-	place->device->model_bytes += place->bytes;
+	place->device->placed_bytes += place->bytes;
 	*setup = *setup > 0 ? (*setup * 3 + measured) / 4 : measured;
 	if (place->err)
 		raw_place_drop(raw);
@@ -196,7 +175,7 @@ static void free_done(struct errand *errand)
 	struct fleet_device *device = place->device;
 
 	device->metrics->memory_bytes -= place->bytes;
-	device->model_bytes -= place->bytes;
+	device->placed_bytes -= place->bytes;
 	device->placed--;
 	free(place);
 	board_step(device);
@@ -283,27 +262,22 @@ static void part_free(struct raw_part *part)
 	free(part);
 }
 
-static bool sums_due(struct service *service)
-{
-	uint64_t every = service->config->checksum_every;
-
-	return every && ++service->sums_turn % every == 0;
-}
-
 int raw_part_create(struct service *service, const struct raw_job *raw, struct slice *slice)
 {
 	const struct raw_place *place = raw->place;
 	uint64_t begin = slice->begin, n = slice->end - slice->begin;
 	struct raw_part *part = calloc(1, sizeof(*part));
+	struct device_command command;
 
 	if (!part)
 		return -ENOMEM;
+	raw_command(raw, n, &command);
 	part->raw = raw;
 	part->x = raw->x + raw->x_bytes / raw->rows * begin;
-	part->rows = (uint32_t)chk_rows(raw, n);
+	part->rows = (uint32_t)device_product_rows(&command);
 	part->out_bytes = raw->y_bytes / raw->rows * n;
 	part->aside = check_due(service);
-	part->summed = !part->aside && place->sums && sums_due(service);
+	part->summed = !part->aside && place->sums && check_sums_due(service);
 	if (part_memory(part)) {
 		part_free(part);
 		return -ENOMEM;
@@ -368,21 +342,12 @@ static uint32_t raw_sums(const struct slice *slice)
 static bool raw_sum_right(const struct slice *slice, uint32_t i, uint32_t *op)
 {
 	const struct raw_part *part = slice->raw;
-	const struct cpu_kernels *kernels = cpu_kernels_get(NULL);
 	struct device_command command;
 
 	*op = i;
-	if (!kernels)
-		return false;
 	raw_command(part->raw, slice->end - slice->begin, &command);
-	if (part->raw->conv)
-		cpu_conv2d_checksum(kernels, &command.conv2d, part->raw->place->sums, part->x,
-				    part->expected, 0,
-				    command.conv2d.n * op_conv2d_oh(&command.conv2d));
-	else
-		cpu_gemm_checksum(kernels, &command.gemm, part->raw->place->sums, part->x,
-				  part->expected, 0, command.gemm.m);
-	return !memcmp(part->chk, part->expected, part->rows * 4ull);
+	return device_product_sums_right(&command, part->raw->place->sums, part->x, part->chk,
+					 part->expected);
 }
 
 static void raw_describe(const struct slice *slice, char *text, size_t bytes)

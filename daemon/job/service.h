@@ -33,9 +33,7 @@ struct gallery_entry {
 	struct service *service;
 	struct gallery *gallery; /* NULL while it is being made */
 	struct sched_target target;
-	/* picoseconds a tile of 1, 2, 4 .. 64 queries, on each device and on all; 0: not measured */
-	uint64_t tile_ps[FLEET_MAX][7], mean_ps[7];
-	uint32_t devices;		   /* that have searched it, a bit each */
+	struct cost cost[7];		   /* of a tile for 1, 2, 4 .. 64 queries */
 	uint64_t tiles;			   /* of the last pass */
 	char owner[CONFIG_NAME_MAX + 1];   /* the tenant that made it; "" where nobody knows */
 	uint64_t enrolling;		   /* templates of jobs that are under way */
@@ -70,6 +68,11 @@ struct model_entry {
 	bool hidden;
 	struct model_entry *next;
 };
+
+static inline struct model_entry *target_model(const struct sched_target *target)
+{
+	return (struct model_entry *)((char *)target - offsetof(struct model_entry, target));
+}
 
 struct service_lists {
 	struct search_list *list[SERVICE_LISTS_MAX];

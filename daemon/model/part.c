@@ -8,13 +8,12 @@
  * item's.
  */
 #include "daemon/model/run.h"
-#include "kernels/cpu/cpu.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define PART_ALIGN 64u
+#include "daemon/device/product.h"
 
 struct model_arena {
 	const struct model_plan *plan;
@@ -52,9 +51,7 @@ struct model_part {
 /* ---- arenas ----------------------------------------------------------------------------------------- */
 static uint64_t arena_bytes(const struct model_plan *plan)
 {
-	uint64_t bytes = plan->model->info.arena_bytes;
-
-	return (bytes + PART_ALIGN - 1) / PART_ALIGN * PART_ALIGN;
+	return plan_aligned(plan->model->info.arena_bytes);
 }
 
 uint64_t model_arena_bytes(const struct model_plan *plan)
@@ -127,22 +124,18 @@ static bool wanted_after(const struct model_part *part, uint32_t tensor)
 	return part->plan->model->last[tensor] >= part->end;
 }
 
-static uint64_t rounded(uint64_t bytes)
-{
-	return (bytes + PART_ALIGN - 1) / PART_ALIGN * PART_ALIGN;
-}
-
 /* ---- its memory: measured first, then given out -------------------------------------------------------- */
 static uint64_t watched_bytes(const struct device_command *command)
 {
-	return rounded(command->in[0].bytes) + 2 * rounded(plan_product_rows(command) * 4);
+	return plan_aligned(command->in[0].bytes) +
+	       2 * plan_aligned(device_product_rows(command) * 4);
 }
 
 static void *piece(struct model_part *part, uint64_t bytes)
 {
 	void *at = part->memory + part->used;
 
-	part->used += rounded(bytes);
+	part->used += plan_aligned(bytes);
 	return at;
 }
 
@@ -155,15 +148,15 @@ static int part_memory(struct model_part *part, const struct model_part_options 
 		       const bool *watch)
 {
 	const struct model *model = part->plan->model;
-	uint64_t bytes = PART_ALIGN;
+	uint64_t bytes = PLAN_ALIGN;
 
 	for (uint32_t i = part->begin; i < part->end; i++) {
 		if (options->aside && wanted_after(part, model->steps[i].output))
-			bytes += rounded(model->tensors[model->steps[i].output].bytes);
+			bytes += plan_aligned(model->tensors[model->steps[i].output].bytes);
 		if (watch[i - part->begin])
 			bytes += watched_bytes(&part->plan->commands[i]);
 	}
-	part->memory = aligned_alloc(PART_ALIGN, bytes);
+	part->memory = aligned_alloc(PLAN_ALIGN, bytes);
 	return part->memory ? 0 : -ENOMEM;
 }
 
@@ -204,7 +197,7 @@ static void add_watched(struct model_part *part, uint32_t step)
 {
 	struct device_command *command = &part->commands[part->count - 1];
 	struct watched *watched = &part->watched[part->watched_count++];
-	uint64_t bytes = plan_product_rows(command) * 4, x_bytes = command->in[0].bytes;
+	uint64_t bytes = device_product_rows(command) * 4, x_bytes = command->in[0].bytes;
 	uint64_t x_offset = command->in[0].offset, at = arena_bytes(part->plan);
 
 	watched->step = step;
@@ -357,19 +350,9 @@ uint32_t model_part_watched(const struct model_part *part)
 bool model_part_sums_right(const struct model_part *part, uint32_t i, uint32_t *step)
 {
 	const struct watched *watched = &part->watched[i];
-	const struct device_command *command = &part->plan->commands[watched->step];
-	const struct cpu_kernels *kernels = cpu_kernels_get(NULL);
-	const void *sums = part->plan->sums[watched->step];
-	uint64_t rows = plan_product_rows(command);
 
 	*step = watched->step;
-	if (!kernels)
-		return false;
-	if (command->op == DEVICE_GEMM)
-		cpu_gemm_checksum(kernels, &command->gemm, sums, watched->x, watched->expected, 0,
-				  command->gemm.m);
-	else
-		cpu_conv2d_checksum(kernels, &command->conv2d, sums, watched->x, watched->expected,
-				    0, op_conv2d_oh(&command->conv2d));
-	return !memcmp(watched->chk, watched->expected, rows * 4);
+	return device_product_sums_right(&part->plan->commands[watched->step],
+					 part->plan->sums[watched->step], watched->x, watched->chk,
+					 watched->expected);
 }

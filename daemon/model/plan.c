@@ -4,26 +4,11 @@
  * takes those it can do; its constants are laid out anew, each as the board wants it aligned.
  */
 #include "daemon/model/plan.h"
-#include "kernels/cpu/cpu.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-#define PLAN_ALIGN 64u
-
-static uint64_t align_up(uint64_t bytes, uint64_t align)
-{
-	return (bytes + align - 1) / align * align;
-}
-
-uint64_t plan_product_rows(const struct device_command *command)
-{
-	if (command->op == DEVICE_GEMM)
-		return command->gemm.m;
-	if (command->op == DEVICE_CONV2D)
-		return (uint64_t)op_conv2d_oh(&command->conv2d) * op_conv2d_ow(&command->conv2d);
-	return 0;
-}
+#include "daemon/device/product.h"
 
 /* ---- constants: inputs and tables of the ops that the device takes ------------------------------ */
 typedef int (*constant_fn)(struct model_plan *plan, struct device_span *span, uint64_t *at);
@@ -49,7 +34,7 @@ static int constants_each(struct model_plan *plan, constant_fn fn)
 
 static int constant_measure(struct model_plan *plan, struct device_span *span, uint64_t *at)
 {
-	*at += align_up(span->bytes, PLAN_ALIGN);
+	*at += plan_aligned(span->bytes);
 	plan->bytes = *at;
 	return 0;
 }
@@ -68,7 +53,7 @@ static int constant_write(struct model_plan *plan, struct device_span *span, uin
 
 	span->buffer = plan->constants;
 	span->offset = *at;
-	*at += align_up(span->bytes, PLAN_ALIGN);
+	*at += plan_aligned(span->bytes);
 	return err;
 }
 
@@ -93,40 +78,15 @@ static int place_constants(struct model_plan *plan)
 }
 
 /* ---- products ------------------------------------------------------------------------------------ */
-static int pack_weights(struct model_plan *plan, uint32_t i, const int8_t *w, const int32_t *bias)
-{
-	const struct device_command *command = &plan->commands[i];
-	const struct device_ops *ops = plan->device->ops;
-	int err;
-
-	if (command->op == DEVICE_CONV2D)
-		err = ops->weights_conv2d(plan->device, &command->conv2d, w, bias,
-					  &plan->weights[i]);
-	else
-		err = ops->weights_gemm(plan->device, &command->gemm, w, bias, &plan->weights[i]);
-	plan->commands[i].weights = plan->weights[i];
-	return err;
-}
-
 /* What the sums of the product's accumulators are computed from. */
 static int pack_sums(struct model_plan *plan, uint32_t i, const int8_t *w, const int32_t *bias)
 {
-	const struct device_command *command = &plan->commands[i];
-	bool conv = command->op == DEVICE_CONV2D;
-	size_t bytes = conv ? cpu_conv2d_checksum_bytes(&command->conv2d)
-			    : cpu_gemm_checksum_bytes(&command->gemm);
-	uint64_t rows = plan_product_rows(command);
+	uint64_t bytes = device_product_rows(&plan->commands[i]) * 4;
 
-	plan->sums[i] = malloc(bytes);
-	if (!plan->sums[i])
-		return -ENOMEM;
-	if (conv)
-		cpu_conv2d_checksum_pack(&command->conv2d, w, bias, plan->sums[i]);
-	else
-		cpu_gemm_checksum_pack(&command->gemm, w, bias, plan->sums[i]);
-	if (rows * 4 > plan->sums_bytes)
-		plan->sums_bytes = rows * 4;
-	return 0;
+	plan->sums[i] = device_product_sums(&plan->commands[i], w, bias);
+	if (bytes > plan->sums_bytes)
+		plan->sums_bytes = bytes;
+	return plan->sums[i] ? 0 : -ENOMEM;
 }
 
 static int pack_product(struct model_plan *plan, uint32_t i)
@@ -135,8 +95,10 @@ static int pack_product(struct model_plan *plan, uint32_t i)
 	const struct model_step *step = &model->steps[i];
 	const int8_t *w = (const int8_t *)model->weights + step->weights;
 	const int32_t *bias = (const int32_t *)(model->weights + step->bias);
-	int err = pack_weights(plan, i, w, bias);
+	int err = device_product_weights(plan->device, &plan->commands[i], w, bias,
+					 &plan->weights[i]);
 
+	plan->commands[i].weights = plan->weights[i];
 	if (!err && plan->caps.checksums && !plan->caps.reads_host_memory)
 		err = pack_sums(plan, i, w, bias);
 	return err;
@@ -157,7 +119,7 @@ static int pack(struct model_plan *plan)
 	int err = 0;
 
 	for (uint32_t i = 0; !err && i < plan->model->step_count; i++) {
-		if (!plan->takes[i] || !plan_product_rows(&plan->commands[i]))
+		if (!plan->takes[i] || !device_product_rows(&plan->commands[i]))
 			continue;
 		err = pack_product(plan, i);
 		plan->bytes += weight_bytes(&plan->commands[i]);

@@ -19,8 +19,13 @@ struct model_plan {
 	uint64_t sums_bytes;		 /* the largest checksum of a step */
 };
 
-/* How many output pixels or rows a product has, 0 for another op. */
-uint64_t plan_product_rows(const struct device_command *command);
+/* Where tensors and constants may begin. */
+#define PLAN_ALIGN 64u
+
+static inline uint64_t plan_aligned(uint64_t bytes)
+{
+	return (bytes + PLAN_ALIGN - 1) / PLAN_ALIGN * PLAN_ALIGN;
+}
 
 /* The command with the operands of a step that lie in the arena bound to it. */
 void plan_bind(const struct model_plan *plan, uint32_t step, struct device_buffer *arena,

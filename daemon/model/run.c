@@ -9,19 +9,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RUN_ALIGN 64u
-
 int model_run_create(const struct model_plan *plan, struct model_run **run)
 {
 	const struct model *model = plan->model;
-	uint64_t bytes = (model->info.arena_bytes + RUN_ALIGN - 1) / RUN_ALIGN * RUN_ALIGN;
+	uint64_t bytes = plan_aligned(model->info.arena_bytes);
 	struct model_run *r = calloc(1, sizeof(*r) + model->step_count * sizeof(r->commands[0]));
 	int err = -ENOMEM;
 
 	if (!r)
 		return -ENOMEM;
 	r->plan = plan;
-	r->memory = aligned_alloc(RUN_ALIGN, bytes);
+	r->memory = aligned_alloc(PLAN_ALIGN, bytes);
 	if (r->memory)
 		err = plan->device->ops->buffer_import(plan->device, r->memory, bytes, &r->arena);
 	if (err) {
