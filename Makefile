@@ -12,7 +12,7 @@ VERSION := 0.1.0
 Q       := $(if $(V),,@)
 
 CPPFLAGS += -D_GNU_SOURCE -DFACET_VERSION='"$(VERSION)"' -DFACET_LIBEXECDIR='"$(PREFIX)/libexec/facet"' \
-            -I. -I$(BUILD)/gen -DHLS_BOARD='"hls/virtual.h"'
+            -I. -I$(BUILD)/gen
 CFLAGS   ?= -O2 -g
 CFLAGS   += -std=gnu11 -fPIC -Wall -Wextra -Werror -ffp-contract=off -fno-math-errno -pthread
 LDFLAGS  += -pthread
@@ -91,11 +91,12 @@ $(BUILD)/gen/hls/%.h: boards/%/board.ini hls/package/board-header
 	$(Q)hls/package/board-header $< >$@.new && mv $@.new $@
 HLS_CFLAGS := -O3 -Wno-unknown-pragmas
 $(BUILD)/obj/hls/%.o: CFLAGS += $(HLS_CFLAGS)
+$(BUILD)/obj/hls/%.o $(BUILD)/obj/tests/hls/%.o: CPPFLAGS += -DHLS_BOARD='"hls/virtual.h"'
 $(ROOM_hls): | $(BUILD)/gen/hls/virtual.h
 define hls_card
 $(BUILD)/obj/hls-$(1)/%.o: hls/%.c | $(BUILD)/gen/hls/$(1).h
 	@mkdir -p $$(@D)
-	$(Q)$$(CC) $$(CPPFLAGS) -UHLS_BOARD -DHLS_BOARD='"hls/$(1).h"' $$(CFLAGS) $$(HLS_CFLAGS) -MMD -MP -c $$< -o $$@
+	$(Q)$$(CC) $$(CPPFLAGS) -DHLS_BOARD='"hls/$(1).h"' $$(CFLAGS) $$(HLS_CFLAGS) -MMD -MP -c $$< -o $$@
 endef
 $(foreach c,$(CARDS),$(eval $(call hls_card,$(c))))
 
@@ -184,7 +185,7 @@ $(call test_programs,e2e): | $(PROGRAMS)
 # Networks and what they mean, as the tests of models have them.
 $(BUILD)/tests/e2e/test_models: $(addprefix $(BUILD)/obj/tests/model/,fct.o interpret.o) $(call lib,kernels)
 
-$(BUILD)/tests/e2e/test_raw: $(call lib,kernels)
+$(BUILD)/tests/e2e/test_raw: $(BUILD)/obj/tests/kernels/fixture.o $(call lib,kernels)
 
 # The search core: Verilog made C++ by Verilator, with its clock and memory. Only where Verilator is;
 # the scripts of tests/rtl ask for the test program.
@@ -203,14 +204,13 @@ $(BUILD)/librtl-core.a: $(RTL_DIR)/Vsearch_core.mk hls/rtl/sim/core.cpp hls/rtl/
 		-c hls/rtl/sim/core.cpp -o $(RTL_DIR)/core.o
 	@rm -f $@
 	$(Q)cp $(RTL_DIR)/Vsearch_core__ALL.a $@ && ar rs $@ $(RTL_DIR)/core.o $(RTL_DIR)/verilated.o $(RTL_DIR)/verilated_threads.o 2>/dev/null
-$(BUILD)/tests/rtl/%_test: $(BUILD)/obj/tests/rtl/%_test.o $(BUILD)/obj/tests/rtl/rig.o $(BUILD)/librtl-core.a $(call lib,$(USES_rtl))
+$(BUILD)/tests/rtl/%_test: $(BUILD)/obj/tests/rtl/%_test.o $(BUILD)/obj/tests/rtl/rig.o $(BUILD)/obj/tests/kernels/fixture.o $(BUILD)/librtl-core.a $(call lib,$(USES_rtl))
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS) $^ -lcheck -lsubunit -lrt -lstdc++ -lm -o $@
 
 # Random operands, galleries and oracles are those of the kernels' tests.
 HLS_TEST_PARTS := $(addprefix $(BUILD)/obj/tests/kernels/,fixture.o search_world.o)
 $(call test_programs,hls): $(HLS_TEST_PARTS)
-$(call test_programs,hls) $(HLS_CARD_TESTS): | $(BUILD)/gen/hls/virtual.h
 $(BUILD)/obj/tests/hls/%.o: CFLAGS += -Wno-unknown-pragmas
 $(patsubst tests/%.c,$(BUILD)/obj/tests/%.o,$(wildcard tests/hls/*.c)): | $(BUILD)/gen/hls/virtual.h
 # The same tests on the kernels of each card, run by tests/hls/test_cards.sh.
@@ -219,7 +219,7 @@ tests-hls: $(HLS_CARD_TESTS)
 define hls_card_tests
 $(BUILD)/obj/tests/hls-$(1)/%.o: tests/hls/%.c | $(BUILD)/gen/hls/$(1).h
 	@mkdir -p $$(@D)
-	$(Q)$$(CC) $$(CPPFLAGS) -UHLS_BOARD -DHLS_BOARD='"hls/$(1).h"' $$(CFLAGS) -Wno-unknown-pragmas -MMD -MP -c $$< -o $$@
+	$(Q)$$(CC) $$(CPPFLAGS) -DHLS_BOARD='"hls/$(1).h"' $$(CFLAGS) -Wno-unknown-pragmas -MMD -MP -c $$< -o $$@
 $(BUILD)/tests/hls-$(1)/test_%: $(BUILD)/obj/tests/hls-$(1)/test_%.o $(HLS_TEST_PARTS) $(patsubst hls/%.c,$(BUILD)/obj/hls-$(1)/%.o,$(wildcard hls/*.c)) $(call lib,kernels)
 	@mkdir -p $$(@D)
 	$(Q)$$(CC) $$(LDFLAGS) $$^ -lcheck -lsubunit -lrt -lm -o $$@

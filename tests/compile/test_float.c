@@ -3,6 +3,7 @@
 #include "host/compile/equalise.h"
 #include "tests/compile/cases.h"
 #include "tests/compile/naive.h"
+#include "tests/suite.h"
 
 #include <check.h>
 #include <math.h>
@@ -168,8 +169,6 @@ int main(void)
 {
 	Suite *suite = suite_create("float");
 	TCase *t = tcase_create("float");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, operators, 0, (int)net_case_count);
@@ -177,8 +176,5 @@ int main(void)
 	tcase_add_loop_test(t, equalisation_is_exact, 0, (int)net_case_count);
 	tcase_add_test(t, equalisation_equalises);
 	suite_add_tcase(suite, t);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

@@ -3,6 +3,7 @@
 #include "host/compile/compile.h"
 #include "host/compile/execute.h"
 #include "tests/compile/cases.h"
+#include "tests/suite.h"
 
 #include <check.h>
 #include <errno.h>
@@ -414,8 +415,6 @@ int main(void)
 {
 	Suite *suite = suite_create("hostile");
 	TCase *t = tcase_create("hostile");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, operators);
@@ -429,8 +428,5 @@ int main(void)
 	tcase_add_test(t, nested);
 	tcase_add_test(t, options);
 	suite_add_tcase(suite, t);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

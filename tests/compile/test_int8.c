@@ -4,6 +4,7 @@
 #include "tests/compile/cases.h"
 #include "tests/compile/int8.h"
 #include "tests/compile/naive.h"
+#include "tests/suite.h"
 
 #include <check.h>
 #include <errno.h>
@@ -307,8 +308,6 @@ int main(void)
 {
 	Suite *suite = suite_create("int8");
 	TCase *t = tcase_create("int8");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, operators, 0, (int)net_case_count);
@@ -320,8 +319,5 @@ int main(void)
 	tcase_add_test(t, collapse_is_refused);
 	tcase_add_test(t, stops_when_told);
 	suite_add_tcase(suite, t);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

@@ -9,6 +9,7 @@
 
 #include "daemon/net/config.h"
 #include "daemon/net/rights.h"
+#include "tests/suite.h"
 
 static char text[CONFIG_TEXT];
 
@@ -239,8 +240,6 @@ int main(void)
 {
 	Suite *suite = suite_create("config");
 	TCase *tcase = tcase_create("config");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tcase, test_defaults);
 	tcase_add_test(tcase, test_every_kind_of_value);
@@ -252,9 +251,5 @@ int main(void)
 	tcase_add_test(tcase, test_the_example_is_legal);
 	tcase_add_test(tcase, test_keys_that_need_a_start_are_named);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

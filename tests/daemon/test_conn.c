@@ -9,6 +9,7 @@
 #include "daemon/job/job.h"
 #include "daemon/job/service.h"
 #include "daemon/net/conn.h"
+#include "tests/suite.h"
 
 #define REQUESTS 300
 
@@ -221,8 +222,6 @@ int main(void)
 {
 	Suite *suite = suite_create("conn");
 	TCase *tcase = tcase_create("conn");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tcase, test_all_requests_are_answered);
 	tcase_add_test(tcase, test_a_turn_flushes_once);
@@ -230,9 +229,5 @@ int main(void)
 	tcase_add_test(tcase, test_who_leaves_memory_is_dropped);
 	tcase_add_test(tcase, test_memory_has_a_bound);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

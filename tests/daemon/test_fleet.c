@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "daemon/job/sched.h"
+#include "tests/suite.h"
 
 #define SIM_DEVICES 4
 #define SIM_JOBS    4096
@@ -708,8 +709,6 @@ int main(void)
 {
 	Suite *suite = suite_create("fleet");
 	TCase *tcase = tcase_create("fleet");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tcase, 30);
 	tcase_add_test(tcase, test_unequal_devices_end_together);
@@ -730,9 +729,5 @@ int main(void)
 	tcase_add_test(tcase, test_a_pass_waits_no_longer_than_a_deadline_lets_it);
 	tcase_add_loop_test(tcase, test_anything_may_happen, 0, 30);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

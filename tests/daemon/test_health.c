@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "daemon/job/health.h"
+#include "tests/suite.h"
 
 #define S UINT64_C(1000000000)
 
@@ -443,8 +444,6 @@ int main(void)
 {
 	Suite *suite = suite_create("health");
 	TCase *tc = tcase_create("health");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, every_state_with_everything_that_can_happen);
@@ -458,9 +457,5 @@ int main(void)
 	tcase_add_test(tc, each_name_is_there);
 	tcase_add_test(tc, random_lives);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -8,6 +8,7 @@
 
 #include "daemon/net/metrics.h"
 #include "tests/daemon/promtext.h"
+#include "tests/suite.h"
 
 static struct metrics *metrics;
 static struct metrics_tenant *gate, *lab;
@@ -260,8 +261,6 @@ int main(void)
 {
 	Suite *suite = suite_create("metrics");
 	TCase *tcase = tcase_create("metrics");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, test_nothing_counted_is_legal);
@@ -274,9 +273,5 @@ int main(void)
 	tcase_add_test(tcase, test_names_cannot_break_the_text);
 	tcase_add_loop_test(tcase, test_the_judge, 0, (int)(sizeof(judged) / sizeof(judged[0])));
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

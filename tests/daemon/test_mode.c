@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "daemon/job/mode.h"
+#include "tests/suite.h"
 
 #define WORK 100.0
 
@@ -99,15 +100,10 @@ int main(void)
 {
 	Suite *s = suite_create("mode");
 	TCase *tc = tcase_create("mode");
-	SRunner *sr = srunner_create(s);
-	int failed;
 
 	tcase_add_loop_test(tc, test_the_fastest_is_found, 0, 4);
 	tcase_add_test(tc, test_a_change_is_noticed);
 	tcase_add_test(tc, test_passes_that_overlap);
 	suite_add_tcase(s, tc);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed != 0;
+	return suite_run(s);
 }

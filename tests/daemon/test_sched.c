@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "daemon/job/sched.h"
+#include "tests/suite.h"
 
 #define JOBS	 512
 #define SLICE_NS 1000u
@@ -715,8 +716,6 @@ int main(void)
 {
 	Suite *suite = suite_create("sched");
 	TCase *tcase = tcase_create("sched");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tcase, test_jobs_of_a_target_share_a_pass);
 	tcase_add_test(tcase, test_a_large_job_takes_several_passes);
@@ -741,9 +740,5 @@ int main(void)
 	tcase_add_test(tcase, test_a_pass_waits_for_more_units_if_told_to);
 	tcase_add_loop_test(tcase, test_every_job_ends_once, 0, 20);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "daemon/net/scrape.h"
+#include "tests/suite.h"
 
 static char folder[] = "/tmp/facet-scrape-XXXXXX";
 static struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -99,16 +100,10 @@ int main(void)
 {
 	Suite *suite = suite_create("scrape");
 	TCase *tcase = tcase_create("scrape");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, test_answers_with_and_without_a_request);
 	tcase_add_test(tcase, test_without_descriptors_it_waits);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

@@ -5,6 +5,7 @@
 
 #include "daemon/net/rights.h"
 #include "daemon/net/tenant.h"
+#include "tests/suite.h"
 
 #define SELF   4000
 #define SECOND 1000000000ull
@@ -272,8 +273,6 @@ int main(void)
 {
 	Suite *suite = suite_create("tenant");
 	TCase *tcase = tcase_create("tenant");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tcase, test_without_a_file_only_root_and_self_have_rights);
 	tcase_add_test(tcase, test_rights_are_by_tenant_and_gallery);
@@ -286,9 +285,5 @@ int main(void)
 	tcase_add_test(tcase, test_what_the_file_states_is_in_force);
 	tcase_add_test(tcase, test_sweep);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

@@ -6,6 +6,7 @@
  */
 #include "boards/virtual/board.h"
 #include "daemon/device/card.h"
+#include "tests/suite.h"
 
 #include <check.h>
 #include <errno.h>
@@ -389,11 +390,5 @@ static Suite *suite(void)
 
 int main(void)
 {
-	SRunner *sr = srunner_create(suite());
-	int failed;
-
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed != 0;
+	return suite_run(suite());
 }

@@ -3,6 +3,7 @@
 #include "daemon/device/fault.h"
 #include "kernels/ref/ref.h"
 #include "tests/device/rig.h"
+#include "tests/suite.h"
 
 #include <check.h>
 #include <errno.h>
@@ -668,8 +669,6 @@ int main(void)
 {
 	Suite *suite = suite_create("fault");
 	TCase *tc = tcase_create("fault");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, a_spec_is_read_or_refused);
@@ -691,9 +690,5 @@ int main(void)
 	tcase_add_test(tc, a_flipped_row_stays_until_it_is_loaded);
 	tcase_add_test(tc, a_wrapped_device_may_be_wrapped);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -8,6 +8,7 @@
 #include "kernels/cpu/cpu.h"
 #include "kernels/ref/ref.h"
 #include "tests/device/rig.h"
+#include "tests/suite.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -289,9 +290,6 @@ static bool has_pocl(void)
 
 int main(void)
 {
-	SRunner *sr;
-	int failed;
-
 #ifdef __SANITIZE_THREAD__
 	puts("PoCL is not built for ThreadSanitizer");
 	return 77;
@@ -300,9 +298,5 @@ int main(void)
 		puts("PoCL (pocl-opencl-icd) is not installed");
 		return 77;
 	}
-	sr = srunner_create(suite());
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed != 0;
+	return suite_run(suite());
 }

@@ -2,6 +2,7 @@
 /* Each op through the device against kernels/ref, and commands that are wrong. */
 #include "kernels/ref/ref.h"
 #include "tests/device/rig.h"
+#include "tests/suite.h"
 
 #include <check.h>
 #include <errno.h>
@@ -779,11 +780,5 @@ static Suite *suite(void)
 
 int main(void)
 {
-	SRunner *sr = srunner_create(suite());
-	int failed;
-
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed != 0;
+	return suite_run(suite());
 }

@@ -2,6 +2,7 @@
 /* Searches through the device: shared by threads, in pieces, while rows come and go. */
 #include "kernels/ref/ref.h"
 #include "tests/device/rig.h"
+#include "tests/suite.h"
 
 #include <check.h>
 #include <errno.h>
@@ -320,11 +321,5 @@ static Suite *suite(void)
 
 int main(void)
 {
-	SRunner *sr = srunner_create(suite());
-	int failed;
-
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed != 0;
+	return suite_run(suite());
 }

@@ -8,6 +8,7 @@
 #include "boards/virtual/board.h"
 #include "daemon/device/card.h"
 #include "kernels/ops.h"
+#include "tests/suite.h"
 
 #include <check.h>
 #include <errno.h>
@@ -360,8 +361,7 @@ int main(void)
 	Suite *suite = suite_create("driver/validate");
 	TCase *hand = tcase_create("by hand"), *ops = tcase_create("against kernels/ops.h");
 	TCase *board = tcase_create("against the board");
-	SRunner *runner = srunner_create(suite);
-	int count = (int)sound_count, failed;
+	int count = (int)sound_count;
 
 	tcase_add_loop_test(hand, extents, 0, count);
 	tcase_add_loop_test(hand, what_is_written, 0, count);
@@ -379,8 +379,5 @@ int main(void)
 	suite_add_tcase(suite, hand);
 	suite_add_tcase(suite, ops);
 	suite_add_tcase(suite, board);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

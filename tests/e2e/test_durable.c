@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "tests/e2e/rig.h"
+#include "tests/suite.h"
 
 #define DIM    32
 #define BATCH  50
@@ -447,8 +448,6 @@ int main(void)
 {
 	Suite *suite = suite_create("durable");
 	TCase *tcase = tcase_create("durable");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tcase, 60);
 	tcase_add_loop_test(tcase, test_killed_under_load_it_has_what_it_acknowledged, 0, 4);
@@ -457,9 +456,5 @@ int main(void)
 	tcase_add_test(tcase, test_reload);
 	tcase_add_test(tcase, test_rights_of_a_peer);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

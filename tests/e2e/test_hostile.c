@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "tests/e2e/rig.h"
+#include "tests/suite.h"
 
 #define DIM 16
 
@@ -753,8 +754,6 @@ int main(void)
 {
 	Suite *suite = suite_create("hostile");
 	TCase *tcase = tcase_create("hostile");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_set_timeout(tcase, 40);
@@ -777,9 +776,5 @@ int main(void)
 	tcase_add_test(tcase, test_memory_does_not_grow);
 	tcase_add_test(tcase, test_deadlines_and_cancels);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

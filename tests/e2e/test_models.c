@@ -15,6 +15,7 @@
 #include "host/libfacet/facet.h"
 #include "tests/e2e/rig.h"
 #include "tests/model/interpret.h"
+#include "tests/suite.h"
 
 #define ITEMS 8u
 
@@ -124,6 +125,16 @@ static void stop(void)
 	free(fct);
 }
 
+static void expect_right(const struct facet_outputs *outputs)
+{
+	ck_assert_uint_eq(outputs->count, fct->graph.n_outputs);
+	for (size_t i = 0; i < outputs->count; i++) {
+		ck_assert_uint_eq(outputs->items[i].bytes, ITEMS * output_bytes[i]);
+		ck_assert_msg(!memcmp(outputs->items[i].data, right[i], ITEMS * output_bytes[i]),
+			      "output %zu is wrong", i);
+	}
+}
+
 /* Inference of all items: what comes is right; true: something came. */
 static bool infer(void)
 {
@@ -131,12 +142,7 @@ static bool infer(void)
 
 	if (facet_infer(c, "net", ITEMS, data, ITEMS * item_bytes, &outputs))
 		return false;
-	ck_assert_uint_eq(outputs->count, fct->graph.n_outputs);
-	for (size_t i = 0; i < outputs->count; i++) {
-		ck_assert_uint_eq(outputs->items[i].bytes, ITEMS * output_bytes[i]);
-		ck_assert_msg(!memcmp(outputs->items[i].data, right[i], ITEMS * output_bytes[i]),
-			      "output %zu is wrong", i);
-	}
+	expect_right(outputs);
 	facet_free(outputs);
 	return true;
 }
@@ -296,9 +302,7 @@ START_TEST(test_boards_come_and_go)
 		for (int i = 0; i < 6; i++) {
 			ck_assert_int_eq(facet_wait(c, id[i], &completion), 0);
 			ck_assert_msg(!completion.result, "%s", completion.error.text);
-			for (size_t k = 0; k < outputs[i]->count; k++)
-				ck_assert(!memcmp(outputs[i]->items[k].data, right[k],
-						  ITEMS * output_bytes[k]));
+			expect_right(outputs[i]);
 			facet_free(outputs[i]);
 		}
 	}
@@ -310,8 +314,6 @@ int main(void)
 {
 	Suite *suite = suite_create("models on boards, end to end");
 	TCase *tcase = tcase_create("models");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tcase, 120);
 	tcase_add_loop_test(tcase, test_sound_boards, 0, sizeof(sound) / sizeof(sound[0]));
@@ -320,9 +322,5 @@ int main(void)
 	tcase_add_loop_test(tcase, test_wrong_boards, 0, sizeof(wrong) / sizeof(wrong[0]));
 	tcase_add_test(tcase, test_boards_come_and_go);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

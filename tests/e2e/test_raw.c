@@ -13,28 +13,21 @@
 #include "host/libfacet/facet.h"
 #include "kernels/ref/ref.h"
 #include "tests/e2e/rig.h"
+#include "tests/kernels/fixture.h"
+#include "tests/suite.h"
 
 #define CHANNELS_MAX 64u
 
 static struct rig rig;
 static struct facet *c;
-static uint64_t seed = 1;
-
-static uint32_t rnd(uint32_t below)
-{
-	uint64_t z = seed += UINT64_C(0x9e3779b97f4a7c15);
-
-	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-	return (uint32_t)((z ^ z >> 31) % below);
-}
+static struct rng rng = {1};
 
 static int8_t *bytes_of(size_t n)
 {
 	int8_t *at = malloc(n);
 
 	for (size_t i = 0; i < n; i++)
-		at[i] = (int8_t)rnd(256);
+		at[i] = (int8_t)rng_below(&rng, 256);
 	return at;
 }
 
@@ -87,10 +80,10 @@ static struct facet_requant make(struct product *p, size_t x, size_t w, size_t o
 {
 	p->x = bytes_of(x);
 	p->w = bytes_of(w);
-	p->residual = out != FACET_OUT_S32 && rnd(2) ? bytes_of(outputs) : NULL;
+	p->residual = out != FACET_OUT_S32 && rng_below(&rng, 2) ? bytes_of(outputs) : NULL;
 	for (uint32_t i = 0; i < channels; i++) {
-		p->bias[i] = (int32_t)rnd(20000) - 10000;
-		p->scale[i] = 1.0f / (float)(1000 + rnd(100000));
+		p->bias[i] = (int32_t)rng_below(&rng, 20000) - 10000;
+		p->scale[i] = 1.0f / (float)(1000 + rng_below(&rng, 100000));
 	}
 	p->out_bytes = outputs * (out == FACET_OUT_S8 ? 1 : 4);
 	p->want = calloc(1, p->out_bytes);
@@ -122,12 +115,13 @@ static void judge(struct product *p, int err)
 
 static void gemm(void)
 {
-	struct facet_gemm g = {.size = sizeof(g), .m = 1 + rnd(200), .n = 1 + rnd(64)};
+	struct facet_gemm g = {
+		.size = sizeof(g), .m = 1 + rng_below(&rng, 200), .n = 1 + rng_below(&rng, 64)};
 	struct product p;
 	struct op_gemm op;
 
-	g.k = 1 + rnd(150);
-	g.out = (enum facet_out)rnd(3);
+	g.k = 1 + rng_below(&rng, 150);
+	g.out = (enum facet_out)rng_below(&rng, 3);
 	g.q = make(&p, (size_t)g.m * g.k, (size_t)g.n * g.k, (size_t)g.m * g.n, g.n, g.out);
 	g.a = p.x;
 	g.b = p.w;
@@ -140,25 +134,25 @@ static void gemm(void)
 
 static void conv2d(void)
 {
-	uint32_t size = 1 + 2 * rnd(2), groups = 1 + rnd(2);
+	uint32_t size = 1 + 2 * rng_below(&rng, 2), groups = 1 + rng_below(&rng, 2);
 	struct facet_conv2d g = {.size = sizeof(g),
-				 .n = 1 + rnd(5),
-				 .h = 5 + rnd(9),
-				 .w = 5 + rnd(9),
-				 .c = groups * (1 + rnd(9)),
-				 .oc = groups * (1 + rnd(20)),
+				 .n = 1 + rng_below(&rng, 5),
+				 .h = 5 + rng_below(&rng, 9),
+				 .w = 5 + rng_below(&rng, 9),
+				 .c = groups * (1 + rng_below(&rng, 9)),
+				 .oc = groups * (1 + rng_below(&rng, 20)),
 				 .kh = size,
 				 .kw = size,
 				 .groups = groups,
-				 .stride_h = 1 + rnd(2),
-				 .stride_w = 1 + rnd(2),
+				 .stride_h = 1 + rng_below(&rng, 2),
+				 .stride_w = 1 + rng_below(&rng, 2),
 				 .dilation_h = 1,
 				 .dilation_w = 1,
 				 .pad_top = size / 2,
 				 .pad_left = size / 2,
 				 .pad_bottom = size / 2,
 				 .pad_right = size / 2,
-				 .z_x = (int32_t)rnd(20) - 10};
+				 .z_x = (int32_t)rng_below(&rng, 20) - 10};
 	struct op_conv2d op = {g.n,	    g.h,   g.w,	      g.c,	  g.oc,
 			       g.kh,	    g.kw,  g.groups,  g.stride_h, g.stride_w,
 			       1,	    1,	   g.pad_top, g.pad_left, g.pad_bottom,
@@ -166,7 +160,7 @@ static void conv2d(void)
 	size_t pixels = (size_t)g.n * op_conv2d_oh(&op) * op_conv2d_ow(&op);
 	struct product p;
 
-	g.out = (enum facet_out)rnd(3);
+	g.out = (enum facet_out)rng_below(&rng, 3);
 	op.out = (enum op_out)g.out;
 	g.q = make(&p, (size_t)g.n * g.h * g.w * g.c, (size_t)g.oc * size * size * (g.c / groups),
 		   pixels * g.oc, g.oc, g.out);
@@ -251,16 +245,10 @@ int main(void)
 {
 	Suite *suite = suite_create("raw kernels, end to end");
 	TCase *tcase = tcase_create("raw");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tcase, 120);
 	tcase_add_loop_test(tcase, test_products, 0, sizeof(boards) / sizeof(boards[0]));
 	tcase_add_test(tcase, test_the_board_comes_and_goes);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "tests/e2e/rig.h"
+#include "tests/suite.h"
 
 #define DIM	 24
 #define ROWS	 700
@@ -228,15 +229,9 @@ int main(void)
 {
 	Suite *suite = suite_create("search");
 	TCase *tcase = tcase_create("search");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tcase, 40);
 	tcase_add_loop_test(tcase, test_queries_of_a_pass_keep_their_own_parameters, 0, 4);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

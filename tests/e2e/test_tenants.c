@@ -17,6 +17,7 @@
 #include "host/libfacet/facet.h"
 #include "tests/daemon/promtext.h"
 #include "tests/e2e/rig.h"
+#include "tests/suite.h"
 
 #define DIM 8
 
@@ -467,8 +468,6 @@ int main(void)
 {
 	Suite *suite = suite_create("tenants");
 	TCase *tcase = tcase_create("tenants");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tcase, 60);
 	tcase_add_test(tcase, test_one_uid_two_sockets_two_tenants);
@@ -480,9 +479,5 @@ int main(void)
 	tcase_add_test(tcase, test_classes);
 	tcase_add_test(tcase, test_metrics_by_tenant);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

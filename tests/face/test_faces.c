@@ -9,6 +9,7 @@
 #include "host/face/boxes.h"
 #include "host/libfacet/facet.h"
 #include "tests/face/make.h"
+#include "tests/suite.h"
 
 static char text[FACET_FACE_TEXT];
 
@@ -494,8 +495,6 @@ int main(void)
 {
 	Suite *suite = suite_create("faces");
 	TCase *boxes = tcase_create("boxes"), *pipeline = tcase_create("pipeline");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_loop_test(boxes, suppression, 0, 4);
 	tcase_add_test(boxes, nonsense_anchors);
@@ -509,9 +508,5 @@ int main(void)
 	tcase_add_test(pipeline, probe);
 	suite_add_tcase(suite, boxes);
 	suite_add_tcase(suite, pipeline);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

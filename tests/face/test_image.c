@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "tests/face/make.h"
+#include "tests/suite.h"
 
 #define W 96u
 #define H 64u
@@ -461,8 +462,7 @@ int main(void)
 	Suite *suite = suite_create("image");
 	TCase *jpeg = tcase_create("jpeg"), *png = tcase_create("png"),
 	      *both = tcase_create("both");
-	int count = sizeof(extents) / sizeof(extents[0]), failed;
-	SRunner *runner;
+	int count = sizeof(extents) / sizeof(extents[0]);
 
 	tcase_add_loop_test(jpeg, jpeg_colours, 0, 2);
 	tcase_add_test(jpeg, jpeg_grey);
@@ -486,9 +486,5 @@ int main(void)
 	suite_add_tcase(suite, jpeg);
 	suite_add_tcase(suite, png);
 	suite_add_tcase(suite, both);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

@@ -11,6 +11,7 @@
 #include "host/face/align.h"
 #include "host/face/image.h"
 #include "tests/face/make.h"
+#include "tests/suite.h"
 
 /* ---- the definition, in double ------------------------------------------------------------------- */
 
@@ -484,8 +485,6 @@ int main(void)
 {
 	Suite *suite = suite_create("pixels");
 	TCase *pixels = tcase_create("pixels"), *faces = tcase_create("faces");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_loop_test(pixels, resize, 0, sizeof(resizes) / sizeof(resizes[0]));
 	tcase_add_test(pixels, resize_exact);
@@ -501,9 +500,5 @@ int main(void)
 	tcase_add_test(faces, quality);
 	suite_add_tcase(suite, pixels);
 	suite_add_tcase(suite, faces);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

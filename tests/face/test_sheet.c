@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include "host/face/font.h"
 #include "tests/face/make.h"
+#include "tests/suite.h"
 
 static char text[FACET_FACE_TEXT];
 
@@ -102,16 +103,10 @@ int main(void)
 {
 	Suite *suite = suite_create("sheet");
 	TCase *all = tcase_create("sheet");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(all, sheet);
 	tcase_add_test(all, letters);
 	tcase_add_test(all, clipped);
 	suite_add_tcase(suite, all);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Plans against bounds that need no model: bytes over rates, and what more boards must do. */
 #include "boards/model/plan.h"
+#include "tests/suite.h"
 
 #include <check.h>
 #include <errno.h>
@@ -104,8 +105,6 @@ int main(void)
 {
 	Suite *suite = suite_create("plan");
 	TCase *tc = tcase_create("plan");
-	SRunner *sr;
-	int failed;
 
 	tcase_set_timeout(tc, 60);
 	tcase_add_loop_test(tc, a_million_rows, 0, 2);
@@ -113,9 +112,5 @@ int main(void)
 	tcase_add_loop_test(tc, boards_needed, 0, 2);
 	tcase_add_test(tc, what_cannot_be);
 	suite_add_tcase(suite, tc);
-	sr = srunner_create(suite);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed != 0;
+	return suite_run(suite);
 }

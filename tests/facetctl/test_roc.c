@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "host/facetctl/roc.h"
+#include "tests/suite.h"
 
 #define SUBJECTS 12
 #define PHOTOS	 60
@@ -137,16 +138,11 @@ int main(void)
 {
 	Suite *suite = suite_create("roc");
 	TCase *cases = tcase_create("roc");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	suite_add_tcase(suite, cases);
 	tcase_add_test(cases, thresholds_are_the_smallest_that_keep_the_rate);
 	tcase_add_test(cases, intervals_hold_the_value_and_repeat);
 	tcase_add_test(cases, a_score_at_the_threshold_passes);
 	tcase_add_test(cases, no_pairs_is_an_error);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

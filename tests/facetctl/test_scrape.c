@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "host/facetctl/scrape.h"
+#include "tests/suite.h"
 
 #define L(...) ((const char *const[]){__VA_ARGS__, NULL})
 
@@ -82,15 +83,10 @@ int main(void)
 {
 	Suite *s = suite_create("scrape");
 	TCase *tc = tcase_create("scrape");
-	SRunner *sr = srunner_create(s);
-	int failed;
 
 	tcase_add_test(tc, test_sums);
 	tcase_add_test(tc, test_quantiles);
 	tcase_add_test(tc, test_text_that_is_none);
 	suite_add_tcase(s, tc);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed != 0;
+	return suite_run(s);
 }

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "host/facetctl/vectors.h"
+#include "tests/suite.h"
 
 static char path[] = "/tmp/facet-vectors-XXXXXX";
 
@@ -159,8 +160,6 @@ int main(void)
 {
 	Suite *suite = suite_create("vectors");
 	TCase *cases = tcase_create("vectors");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	suite_add_tcase(suite, cases);
 	tcase_add_checked_fixture(cases, setup, teardown);
@@ -169,8 +168,5 @@ int main(void)
 	tcase_add_loop_test(cases, npy_refused, 0, sizeof(bad_headers) / sizeof(bad_headers[0]));
 	tcase_add_test(cases, fvecs);
 	tcase_add_test(cases, labels);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/gallery/fixture.h"
+#include "tests/suite.h"
 
 #include <math.h>
 #include <pthread.h>
@@ -21,16 +22,9 @@
 
 int fixture_main(int argc, char **argv, Suite *(*suite)(void))
 {
-	SRunner *sr;
-	int failures;
-
 	if (argc > 1)
 		return gallery_check_main(argc, argv);
-	sr = srunner_create(suite());
-	srunner_run_all(sr, CK_ENV);
-	failures = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failures != 0;
+	return suite_run(suite());
 }
 
 void fixture_init(struct fixture *fixture, uint32_t dim, enum search_metric metric)

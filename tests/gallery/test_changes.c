@@ -7,6 +7,7 @@
 
 #include "daemon/gallery/changes.h"
 #include "kernels/ops.h"
+#include "tests/suite.h"
 
 #define TILES 5000u
 #define ROWS  (TILES * SEARCH_TILE_ROWS)
@@ -122,15 +123,10 @@ int main(void)
 {
 	Suite *s = suite_create("changes");
 	TCase *tc = tcase_create("changes");
-	SRunner *sr = srunner_create(s);
-	int failed;
 
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, test_runs_of_tiles);
 	tcase_add_test(tc, test_a_follower_misses_nothing);
 	suite_add_tcase(s, tc);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed != 0;
+	return suite_run(s);
 }

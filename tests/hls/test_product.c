@@ -4,6 +4,7 @@
 #include "hls/product.h"
 #include "kernels/ref/ref.h"
 #include "tests/kernels/fixture.h"
+#include "tests/suite.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -439,11 +440,5 @@ static Suite *suite(void)
 
 int main(void)
 {
-	SRunner *sr = srunner_create(suite());
-	int failed;
-
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed != 0;
+	return suite_run(suite());
 }

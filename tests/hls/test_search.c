@@ -2,7 +2,9 @@
 /* The search kernel in C simulation: its survivors against the oracle and against kernels/ref. */
 #include "hls/search.h"
 #include "kernels/ref/ref.h"
+#include "tests/kernels/fixture.h"
 #include "tests/kernels/search_world.h"
+#include "tests/suite.h"
 
 #include <check.h>
 #include <math.h>
@@ -26,14 +28,6 @@ struct call {
 	bool no_epochs, no_tags;
 };
 
-static void *exactly(size_t bytes)
-{
-	void *p = malloc(bytes ? bytes : 1);
-
-	ck_assert_ptr_nonnull(p);
-	return p;
-}
-
 static void call_create(struct call *c, const struct world *w, uint32_t capacity)
 {
 	const struct search_rows *rows = &w->layout;
@@ -42,11 +36,11 @@ static void call_create(struct call *c, const struct world *w, uint32_t capacity
 	*c = (struct call){.w = w};
 	c->args = (struct shell_search){rows->metric,	    dim,      rows->head, w->count,
 					(uint32_t)w->tiles, capacity, {0, 0}};
-	c->parameters = exactly(w->count * sizeof(*c->parameters));
-	c->x = exactly((size_t)w->count * dim);
+	c->parameters = fixture_alloc(w->count * sizeof(*c->parameters));
+	c->x = fixture_alloc((size_t)w->count * dim);
 	c->answer_bytes =
 		sizeof(struct shell_survivors) + (size_t)capacity * sizeof(struct shell_survivor);
-	c->survivors = exactly(w->count * c->answer_bytes);
+	c->survivors = fixture_alloc(w->count * c->answer_bytes);
 	memset(c->survivors, 0x5a, w->count * c->answer_bytes);
 	for (uint32_t i = 0; i < w->count; i++) {
 		const struct search_query *q = &w->queries[i];
@@ -114,7 +108,7 @@ static void run_kernel(struct call *c)
 static void run_in_slices(struct call *c, uint64_t *random)
 {
 	const struct search_rows *rows = &c->w->layout;
-	struct search_state *s = exactly(sizeof(*s));
+	struct search_state *s = fixture_alloc(sizeof(*s));
 	struct search_columns columns = columns_of(c);
 
 	memset(s, 0xa5, sizeof(*s));
@@ -154,7 +148,7 @@ static void check_survivors(const struct call *c, uint32_t i, const struct searc
 	const struct shell_survivors *answer = answer_of(c, i);
 	const struct shell_survivor *survivor = (const void *)(answer + 1);
 	float limit = hls_float(answer->limit);
-	float *score = exactly(c->w->rows * sizeof(*score));
+	float *score = fixture_alloc(c->w->rows * sizeof(*score));
 	uint32_t reach = 0, seen = 0;
 
 	for (uint64_t r = 0; r < c->w->rows; r++)
@@ -226,7 +220,8 @@ static void check_against_ref(const struct call *c, uint32_t i)
 	const struct shell_survivor *survivor = (const void *)(answer + 1);
 	struct search_list *ref = search_list_create(q->k, q->by_subject);
 	struct search_list *got = search_list_create(q->k, q->by_subject);
-	struct search_hit *a = exactly(q->k * sizeof(*a)), *b = exactly(q->k * sizeof(*b));
+	struct search_hit *a = fixture_alloc(q->k * sizeof(*a)),
+			  *b = fixture_alloc(q->k * sizeof(*b));
 	uint32_t n;
 
 	ck_assert_int_eq(ref_search(&c->w->layout, 0, c->w->rows, q, 1, &ref), 0);
@@ -361,11 +356,5 @@ static Suite *suite(void)
 
 int main(void)
 {
-	SRunner *sr = srunner_create(suite());
-	int failed;
-
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed != 0;
+	return suite_run(suite());
 }

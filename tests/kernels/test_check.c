@@ -2,6 +2,7 @@
 /* Bad parameters: refused, and with the same errno by the reference and every instruction set. */
 #include "kernels/ref/ref.h"
 #include "tests/kernels/fixture.h"
+#include "tests/suite.h"
 
 #include <check.h>
 #include <errno.h>
@@ -362,11 +363,5 @@ static Suite *suite(void)
 
 int main(void)
 {
-	SRunner *sr = srunner_create(suite());
-	int failed;
-
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed != 0;
+	return suite_run(suite());
 }

@@ -2,6 +2,7 @@
 /* Pooling: the oracle scatters every input to the windows that hold it. */
 #include "kernels/ref/ref.h"
 #include "tests/kernels/fixture.h"
+#include "tests/suite.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -157,11 +158,5 @@ static Suite *suite(void)
 
 int main(void)
 {
-	SRunner *sr = srunner_create(suite());
-	int failed;
-
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed != 0;
+	return suite_run(suite());
 }

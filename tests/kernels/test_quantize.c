@@ -3,6 +3,7 @@
  * set against the definition. */
 #include "kernels/cpu/cpu.h"
 #include "kernels/ref/ref.h"
+#include "tests/suite.h"
 
 #include <check.h>
 #include <errno.h>
@@ -309,8 +310,6 @@ int main(void)
 {
 	Suite *suite = suite_create("quantize");
 	TCase *tc = tcase_create("quantize");
-	SRunner *sr;
-	int failed;
 
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, ref_quantize_is_right);
@@ -323,9 +322,5 @@ int main(void)
 	tcase_add_test(tc, cpu_half_is_the_same);
 	tcase_add_test(tc, half_corners);
 	suite_add_tcase(suite, tc);
-	sr = srunner_create(suite);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed != 0;
+	return suite_run(suite);
 }

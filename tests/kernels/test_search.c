@@ -3,6 +3,7 @@
 #include "kernels/cpu/cpu.h"
 #include "kernels/ref/ref.h"
 #include "tests/kernels/search_world.h"
+#include "tests/suite.h"
 
 #include <check.h>
 #include <errno.h>
@@ -439,8 +440,6 @@ int main(void)
 {
 	Suite *suite = suite_create("search");
 	TCase *tc = tcase_create("search");
-	SRunner *sr;
-	int failed;
 
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, ref_is_right);
@@ -454,9 +453,5 @@ int main(void)
 	tcase_add_test(tc, scales_are_checked);
 	tcase_add_test(tc, layout_is_as_stated);
 	suite_add_tcase(suite, tc);
-	sr = srunner_create(suite);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed != 0;
+	return suite_run(suite);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The list of the best k against a plain sort of everything offered. */
 #include "kernels/ops.h"
+#include "tests/suite.h"
 
 #include <check.h>
 #include <math.h>
@@ -189,8 +190,6 @@ int main(void)
 {
 	Suite *suite = suite_create("search_list");
 	TCase *tc = tcase_create("list");
-	SRunner *sr;
-	int failed;
 
 	tcase_set_timeout(tc, 60);
 	tcase_add_loop_test(tc, best_k, 0, sizeof(ks) / sizeof(ks[0]));
@@ -199,9 +198,5 @@ int main(void)
 	tcase_add_test(tc, subject_improves);
 	tcase_add_test(tc, bad_k);
 	suite_add_tcase(suite, tc);
-	sr = srunner_create(suite);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed != 0;
+	return suite_run(suite);
 }

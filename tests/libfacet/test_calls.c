@@ -6,6 +6,7 @@
 #include <unistd.h>
 #include "host/libfacet/facet.h"
 #include "tests/libfacet/fake.h"
+#include "tests/suite.h"
 
 static struct fake *f;
 static struct facet *c;
@@ -779,8 +780,6 @@ int main(void)
 {
 	Suite *suite = suite_create("calls");
 	TCase *tc = tcase_create("calls");
-	SRunner *sr = srunner_create(suite);
-	int failed;
 
 	tcase_set_timeout(tc, 5);
 	tcase_add_checked_fixture(tc, setup, teardown);
@@ -797,8 +796,5 @@ int main(void)
 	tcase_add_test(tc, galleries_and_subjects);
 	tcase_add_test(tc, export);
 	suite_add_tcase(suite, tc);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed != 0;
+	return suite_run(suite);
 }

@@ -13,6 +13,7 @@
 #include <unistd.h>
 #include "host/libfacet/facet.h"
 #include "tests/libfacet/fake.h"
+#include "tests/suite.h"
 
 static struct fake *f;
 static struct facet *c;
@@ -736,8 +737,6 @@ int main(void)
 {
 	Suite *suite = suite_create("connection");
 	TCase *tc = tcase_create("connection");
-	SRunner *sr = srunner_create(suite);
-	int failed;
 
 	tcase_set_timeout(tc, 5);
 	tcase_add_checked_fixture(tc, setup, teardown);
@@ -771,8 +770,5 @@ int main(void)
 	tcase_add_test(tc, unknown_frame);
 	tcase_add_test(tc, forked);
 	suite_add_tcase(suite, tc);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed != 0;
+	return suite_run(suite);
 }

@@ -3,6 +3,7 @@
 #include "daemon/model/model.h"
 #include "tests/model/interpret.h"
 #include "tests/model/rig.h"
+#include "tests/suite.h"
 
 #include <check.h>
 #include <errno.h>
@@ -603,11 +604,5 @@ static Suite *suite(void)
 
 int main(void)
 {
-	SRunner *sr = srunner_create(suite());
-	int failed;
-
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed != 0;
+	return suite_run(suite());
 }

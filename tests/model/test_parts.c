@@ -6,6 +6,7 @@
 #include "daemon/device/fault.h"
 #include "tests/model/interpret.h"
 #include "tests/model/rig.h"
+#include "tests/suite.h"
 
 #include <check.h>
 #include <errno.h>
@@ -331,8 +332,6 @@ int main(void)
 {
 	Suite *suite = suite_create("models on boards");
 	TCase *tcase = tcase_create("parts");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tcase, getenv("FACET_LONG") ? 3600 : 300);
 	tcase_add_loop_test(tcase, test_any_cuts, 0, (int)BOARDS);
@@ -340,9 +339,5 @@ int main(void)
 	tcase_add_loop_test(tcase, test_flips_are_found_by_recomputing, 0, 3);
 	tcase_add_test(tcase, test_flipped_accumulators_are_found_by_their_sums);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 #include "proto/wire.h"
+#include "tests/suite.h"
 
 #define MIB (1u << 20)
 
@@ -170,8 +171,6 @@ int main(void)
 {
 	Suite *suite = suite_create("memory");
 	TCase *tc = tcase_create("memfd");
-	SRunner *sr = srunner_create(suite);
-	int failed;
 
 	tcase_add_test(tc, round_trip);
 	tcase_add_test(tc, written_in_place);
@@ -182,8 +181,5 @@ int main(void)
 	tcase_add_test(tc, other_descriptors);
 	tcase_add_test(tc, hugetlb);
 	suite_add_tcase(suite, tc);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed != 0;
+	return suite_run(suite);
 }

@@ -11,6 +11,7 @@
 #include "facet.pb-c.h"
 #include "model.pb-c.h"
 #include "proto/internal.h"
+#include "tests/suite.h"
 
 #define BYTES_MAX (WIRE_FRAME_MAX)
 
@@ -488,8 +489,6 @@ int main(void)
 {
 	Suite *suite = suite_create("prescan");
 	TCase *tc = tcase_create("prescan");
-	SRunner *sr = srunner_create(suite);
-	int failed;
 
 	tcase_set_timeout(tc, 30);
 	tcase_add_loop_test(tc, random_messages, 0, 4);
@@ -501,8 +500,5 @@ int main(void)
 	tcase_add_loop_test(tc, accepted, 0, 9);
 	tcase_add_test(tc, arena);
 	suite_add_tcase(suite, tc);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed != 0;
+	return suite_run(suite);
 }

@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include "facet.pb-c.h"
 #include "proto/wire.h"
+#include "tests/suite.h"
 
 static int peer = -1;
 static struct wire *wire;
@@ -451,8 +452,6 @@ int main(void)
 {
 	Suite *suite = suite_create("wire");
 	TCase *tc = tcase_create("frames");
-	SRunner *sr = srunner_create(suite);
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, split_everywhere);
@@ -471,8 +470,5 @@ int main(void)
 	tcase_add_test(tc, flush_to_nobody);
 	tcase_add_test(tc, free_closes_all);
 	suite_add_tcase(suite, tc);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed != 0;
+	return suite_run(suite);
 }

@@ -2,6 +2,7 @@
 /* The search core in Verilog against the definition: random galleries, extremes, memories of many
  * kinds, errors, and how many products a clock it makes. */
 #include "tests/rtl/rig.h"
+#include "tests/suite.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -19,26 +20,26 @@ static void run_case(const struct rig_case *c)
 	rig_free(rig);
 }
 
-static uint32_t some_dim(uint64_t *state)
+static uint32_t some_dim(struct rng *state)
 {
 	static const uint32_t dims[] = {1, 2, 3, 4, 5, 8, 63, 64, 128, 192, 511, 512, 1021, 1024};
 
-	if (rig_below(state, 2))
-		return dims[rig_below(state, sizeof(dims) / sizeof(dims[0]))];
-	return 1 + rig_below(state, 200);
+	if (rng_below(state, 2))
+		return dims[rng_below(state, sizeof(dims) / sizeof(dims[0]))];
+	return 1 + rng_below(state, 200);
 }
 
-static struct core_memory some_memory(uint64_t *state)
+static struct core_memory some_memory(struct rng *state)
 {
-	struct core_memory m = {.latency = 1 + rig_below(state, 300),
-				.rate_num = 1 + rig_below(state, 8),
+	struct core_memory m = {.latency = 1 + rng_below(state, 300),
+				.rate_num = 1 + rng_below(state, 8),
 				.rate_den = 8,
-				.refuse = rig_below(state, 3) ? 0 : rig_below(state, 200),
-				.seed = rig_random(state)};
+				.refuse = rng_below(state, 3) ? 0 : rng_below(state, 200),
+				.seed = rng_next(state)};
 
-	if (rig_below(state, 2)) {
-		m.refresh_every = 400 + rig_below(state, 2000);
-		m.refresh_clocks = 1 + rig_below(state, 200);
+	if (rng_below(state, 2)) {
+		m.refresh_every = 400 + rng_below(state, 2000);
+		m.refresh_clocks = 1 + rng_below(state, 200);
 	}
 	return m;
 }
@@ -46,17 +47,17 @@ static struct core_memory some_memory(uint64_t *state)
 /* Each case follows from its number. */
 static struct rig_case some_case(uint64_t seed)
 {
-	uint64_t state = seed;
+	struct rng state = {seed};
 	struct rig_case c = {.seed = seed, .dim = some_dim(&state)};
 	uint32_t most = 8192 / c.dim < 90 ? 8192 / c.dim : 90;
 
 	c.memory = some_memory(&state);
-	c.tiles = 1 + rig_below(&state, most < 3 ? 3 : most);
-	c.rows = rig_below(&state, 3) ? c.tiles * 16 - rig_below(&state, 16)
-				      : rig_below(&state, c.tiles * 16 + 40);
-	c.k = rig_below(&state, 2) ? 16 : 1 + rig_below(&state, 16);
-	c.fill = (enum rig_fill)rig_below(&state, RIG_FILLS);
-	c.limit = rig_below(&state, 2) ? INT32_MIN : (int32_t)rig_below(&state, 40 * c.dim);
+	c.tiles = 1 + rng_below(&state, most < 3 ? 3 : most);
+	c.rows = rng_below(&state, 3) ? c.tiles * 16 - rng_below(&state, 16)
+				      : rng_below(&state, c.tiles * 16 + 40);
+	c.k = rng_below(&state, 2) ? 16 : 1 + rng_below(&state, 16);
+	c.fill = (enum rig_fill)rng_below(&state, RIG_FILLS);
+	c.limit = rng_below(&state, 2) ? INT32_MIN : (int32_t)rng_below(&state, 40 * c.dim);
 	return c;
 }
 
@@ -267,8 +268,6 @@ int main(void)
 {
 	Suite *suite = suite_create("search core");
 	TCase *tc = tcase_create("core");
-	SRunner *sr;
-	int failed;
 
 	tcase_set_timeout(tc, 60);
 	tcase_add_loop_test(tc, random_cases, 0, getenv("FACET_LONG") ? 2000 : 120);
@@ -281,9 +280,5 @@ int main(void)
 	tcase_add_test(tc, registers);
 	tcase_add_test(tc, products_a_clock);
 	suite_add_tcase(suite, tc);
-	sr = srunner_create(suite);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed != 0;
+	return suite_run(suite);
 }

@@ -2,6 +2,7 @@
 /* The cycle model against the clocks that the core counts under Verilator. */
 #include "boards/model/model.h"
 #include "tests/rtl/rig.h"
+#include "tests/suite.h"
 
 #include <check.h>
 #include <math.h>
@@ -12,22 +13,22 @@
 static struct rig_case some_case(uint64_t seed)
 {
 	static const uint32_t dims[] = {8, 16, 32, 64, 128, 192, 256, 512, 1024};
-	uint64_t state = seed;
+	struct rng state = {seed};
 	struct rig_case c = {.seed = seed, .limit = INT32_MIN};
 	struct core_memory *m = &c.memory;
 
-	c.dim = rig_below(&state, 2) ? dims[rig_below(&state, 9)] : 5 + rig_below(&state, 1020);
-	c.tiles = (4096 + rig_below(&state, 16384)) / ((c.dim + 3) / 4) + 1;
-	c.rows = c.tiles * 16 - rig_below(&state, 16);
-	c.k = 1 + rig_below(&state, 16);
-	*m = (struct core_memory){.latency = 20 + rig_below(&state, 200),
-				  .rate_num = 2 + rig_below(&state, 7),
+	c.dim = rng_below(&state, 2) ? dims[rng_below(&state, 9)] : 5 + rng_below(&state, 1020);
+	c.tiles = (4096 + rng_below(&state, 16384)) / ((c.dim + 3) / 4) + 1;
+	c.rows = c.tiles * 16 - rng_below(&state, 16);
+	c.k = 1 + rng_below(&state, 16);
+	*m = (struct core_memory){.latency = 20 + rng_below(&state, 200),
+				  .rate_num = 2 + rng_below(&state, 7),
 				  .rate_den = 8,
-				  .refuse = rig_below(&state, 2) ? rig_below(&state, 128) : 0,
-				  .seed = rig_random(&state)};
-	if (rig_below(&state, 2)) {
-		m->refresh_every = 400 + rig_below(&state, 1600);
-		m->refresh_clocks = 1 + rig_below(&state, 120);
+				  .refuse = rng_below(&state, 2) ? rng_below(&state, 128) : 0,
+				  .seed = rng_next(&state)};
+	if (rng_below(&state, 2)) {
+		m->refresh_every = 400 + rng_below(&state, 1600);
+		m->refresh_clocks = 1 + rng_below(&state, 120);
 	}
 	return c;
 }
@@ -79,15 +80,9 @@ int main(void)
 {
 	Suite *suite = suite_create("cycle model");
 	TCase *tc = tcase_create("model");
-	SRunner *sr;
-	int failed;
 
 	tcase_set_timeout(tc, 120);
 	tcase_add_test(tc, within_five_percent);
 	suite_add_tcase(suite, tc);
-	sr = srunner_create(suite);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed != 0;
+	return suite_run(suite);
 }

@@ -9,20 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-uint64_t rig_random(uint64_t *state)
-{
-	uint64_t z = *state += 0x9e3779b97f4a7c15u;
-
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-	z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-	return z ^ z >> 31;
-}
-
-uint32_t rig_below(uint64_t *state, uint32_t n)
-{
-	return (uint32_t)((rig_random(state) >> 32) * n >> 32);
-}
-
 struct core_memory rig_hbm(void)
 {
 	return (struct core_memory){.latency = 60,
@@ -88,26 +74,26 @@ static int memory_write(void *context, uint64_t addr, const void *from, size_t n
 
 /* ---- contents ---- */
 
-static int8_t row_value(const struct rig *rig, uint64_t *state, uint32_t r, uint32_t d)
+static int8_t row_value(const struct rig *rig, struct rng *state, uint32_t r, uint32_t d)
 {
 	switch (rig->c.fill) {
 	case RIG_LOWEST:
 	case RIG_OPPOSITE:
 		return -128;
 	case RIG_EXTREMES:
-		return rig_below(state, 2) ? 127 : -128;
+		return rng_below(state, 2) ? 127 : -128;
 	case RIG_EQUAL:
 		return (int8_t)(d * 37 + 11);
 	case RIG_RISING: /* two digits of r, the first counting 127 times as much */
 		return (int8_t)(d == 0 ? r / 120 : d == 1 ? r % 120 : 0);
 	case RIG_FEW:
-		return d < 2 ? (int8_t)rig_below(state, 3) : 0;
+		return d < 2 ? (int8_t)rng_below(state, 3) : 0;
 	default:
-		return (int8_t)rig_random(state);
+		return (int8_t)rng_next(state);
 	}
 }
 
-static int8_t query_value(const struct rig *rig, uint64_t *state, uint32_t d)
+static int8_t query_value(const struct rig *rig, struct rng *state, uint32_t d)
 {
 	switch (rig->c.fill) {
 	case RIG_LOWEST:
@@ -115,13 +101,13 @@ static int8_t query_value(const struct rig *rig, uint64_t *state, uint32_t d)
 	case RIG_OPPOSITE:
 		return 127;
 	case RIG_EXTREMES:
-		return rig_below(state, 2) ? 127 : -128;
+		return rng_below(state, 2) ? 127 : -128;
 	case RIG_RISING:
-		return d == 0 ? 127 : d == 1 ? 1 : (int8_t)rig_random(state);
+		return d == 0 ? 127 : d == 1 ? 1 : (int8_t)rng_next(state);
 	case RIG_FEW:
-		return (int8_t)rig_below(state, 4) - 1;
+		return (int8_t)rng_below(state, 4) - 1;
 	default:
-		return (int8_t)rig_random(state);
+		return (int8_t)rng_next(state);
 	}
 }
 
@@ -147,7 +133,7 @@ static void lay_out(struct rig *rig)
 
 static void fill(struct rig *rig)
 {
-	uint64_t state = rig->c.seed;
+	struct rng state = {rig->c.seed};
 	int8_t x[SEARCH_DIM_MAX];
 	struct search_rows queries = rig->rows;
 
@@ -185,7 +171,7 @@ struct rig *rig_create(const struct rig_case *c)
 {
 	struct rig *rig = calloc(1, sizeof(*rig));
 	struct core_memory memory = c->memory;
-	uint64_t state = c->seed ^ 0x1234567;
+	struct rng state = {c->seed ^ 0x1234567};
 
 	ck_assert_ptr_nonnull(rig);
 	rig->c = *c;
@@ -195,9 +181,9 @@ struct rig *rig_create(const struct rig_case *c)
 	rig->core = core_open(&memory);
 	ck_assert_ptr_nonnull(rig->core);
 	take_shape(rig);
-	rig->query_at = 0x100000000 + 64ull * rig_below(&state, 4096);
-	rig->tiles_at = c->tiles_at ? c->tiles_at : 0x3000000000 + 64ull * rig_below(&state, 4096);
-	rig->results_at = 0x800000 + 64ull * rig_below(&state, 4096);
+	rig->query_at = 0x100000000 + 64ull * rng_below(&state, 4096);
+	rig->tiles_at = c->tiles_at ? c->tiles_at : 0x3000000000 + 64ull * rng_below(&state, 4096);
+	rig->results_at = 0x800000 + 64ull * rng_below(&state, 4096);
 	lay_out(rig);
 	rig->query_tile = allocate(16ull * search_padded_dim(c->dim));
 	rig->x = allocate((size_t)RIG_QUERIES_MAX * c->dim);

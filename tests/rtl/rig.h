@@ -5,6 +5,7 @@
 
 #include "hls/rtl/sim/core.h"
 #include "kernels/ops.h"
+#include "tests/kernels/fixture.h"
 
 #define RIG_QUERIES_MAX 8
 #define RIG_K_MAX	255
@@ -45,9 +46,6 @@ struct rig {
 	uint32_t passed[RIG_QUERIES_MAX], stalled, starved;
 	uint64_t told; /* clocks by the core's own count */
 };
-
-uint64_t rig_random(uint64_t *state);
-uint32_t rig_below(uint64_t *state, uint32_t n);
 
 /* A memory of HBM's manner: 14.4 of 19.2 GB/s, 350 ns refresh each 3.9 us at 300 MHz. */
 struct core_memory rig_hbm(void);
