@@ -28,6 +28,7 @@ ROOM_kernels  := $(call objects,kernels kernels/ref kernels/cpu)
 ROOM_proto    := $(call objects,proto) $(BUILD)/obj/gen/facet.pb-c.o $(BUILD)/obj/gen/model.pb-c.o
 ROOM_hls      := $(call objects,hls)
 ROOM_device   := $(call objects,daemon/device boards/virtual) $(BUILD)/obj/gen/opencl_source.o
+ROOM_front    := $(filter-out %/main.o,$(call objects,boards/virtual/front))
 ROOM_daemon   := $(call objects,daemon/net daemon/job daemon/gallery daemon/model)
 ROOM_libfacet := $(call objects,host/libfacet)
 ROOM_face     := $(call objects,host/face)
@@ -36,10 +37,10 @@ ROOM_facetctl := $(call objects,host/facetctl)
 ROOM_boardmodel := $(call objects,boards/model)
 ROOM_bringup  := $(call objects,boards/bringup)
 ROOM_driver   := $(BUILD)/obj/driver/facet_validate.o # what of the kernel driver runs in userspace too
-ROOMS         := hls boardmodel bringup driver kernels proto device daemon libfacet face compile facetctl
+ROOMS         := hls boardmodel bringup driver kernels proto device front daemon libfacet face compile facetctl
 
 HELPERS  := $(patsubst daemon/helper/%.c,$(BUILD)/facet-%,$(wildcard daemon/helper/*.c))
-PROGRAMS := $(BUILD)/facetd $(BUILD)/facetctl $(HELPERS)
+PROGRAMS := $(BUILD)/facetd $(BUILD)/facetctl $(BUILD)/facet-board $(HELPERS)
 LIBS     := $(BUILD)/libfacet.so $(BUILD)/libfacet-face.so
 
 lib = $(foreach r,$(1),$(BUILD)/lib$(r)-room.a)
@@ -51,7 +52,7 @@ LIBS_host   := -lprotobuf-c -lsodium -ljpeg -lpng -lexif -ljson-c -lm
 all: $(PROGRAMS) $(LIBS)
 
 help:
-	@echo "make all | demo | check | check-ROOM | check-asan | check-tsan | check-long | bench | lint | format | install | deps | clean"
+	@echo "make all | demo | check | check-ROOM | check-asan | check-tsan | check-long | bench | lint | format | install | deps | vm-kernel | vm-module | clean"
 	@echo "rooms: $(TEST_ROOMS)"
 
 # ---- rules -----------------------------------------------------------------------------------
@@ -126,6 +127,11 @@ $(BUILD)/facet-%: $(BUILD)/obj/daemon/helper/%.o $(call lib,daemon device kernel
 	@$(if $(V),,echo '  LINK $@')
 	$(Q)$(CC) $(LDFLAGS) $^ $(LIBS_daemon) -o $@
 
+# The virtual board on the bus of a virtual machine.
+$(BUILD)/facet-board: $(BUILD)/obj/boards/virtual/front/main.o $(call lib,front device kernels)
+	@$(if $(V),,echo '  LINK $@')
+	$(Q)$(CC) $(LDFLAGS) $^ -ldrm -lOpenCL -lm -o $@
+
 $(BUILD)/libfacet.so: $(ROOM_libfacet) $(call lib,proto) host/libfacet/libfacet.map
 	@$(if $(V),,echo '  LINK $@')
 	$(Q)$(CC) $(LDFLAGS) -shared -Wl,-soname,libfacet.so.0 -Wl,--version-script=host/libfacet/libfacet.map \
@@ -148,7 +154,7 @@ $(BUILD)/demo-tool: $(call objects,demo) $(BUILD)/obj/tests/bench/limits.o $(cal
 	$(Q)$(CC) $(LDFLAGS) $^ $(LIBS_host) -o $@
 
 # ---- tests: tests/ROOM/test_*.c are Check programs, tests/ROOM/test_*.sh are scripts ------------
-TEST_ROOMS := kernels hls proto device driver rtl gallery model daemon libfacet face compile facetctl e2e
+TEST_ROOMS := kernels hls proto device driver rtl vm gallery model daemon libfacet face compile facetctl e2e
 test_programs = $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/$(1)/test_*.c))
 test_scripts  = $(wildcard tests/$(1)/test_*.sh)
 
@@ -158,6 +164,7 @@ USES_hls      := hls kernels
 USES_device   := device kernels
 USES_driver   := driver device kernels
 USES_rtl      := boardmodel kernels
+USES_vm       := front device kernels
 USES_gallery  := daemon device kernels proto
 USES_model    := daemon device kernels proto
 USES_daemon   := daemon device kernels proto
@@ -339,6 +346,15 @@ format:
 
 lint:
 	@tools/lint
+
+# What `facetctl device virtual` boots; `make check` builds them too.
+.PHONY: vm-kernel vm-module
+vm-kernel:
+	@tools/deps --optional check
+	@tests/vm/build-kernel uml >/dev/null
+vm-module: vm-kernel
+	@test -x driver/build || { echo "vm-module: this tree has no driver/build yet"; exit 1; }
+	@driver/build "$$(tests/vm/build-kernel uml)" $(BUILD)/driver/uml ARCH=um
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/libexec/facet \
