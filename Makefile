@@ -52,7 +52,7 @@ LIBS_host   := -lprotobuf-c -lsodium -ljpeg -lpng -lexif -ljson-c -lm
 all: $(PROGRAMS) $(LIBS)
 
 help:
-	@echo "make all | demo | check | check-ROOM | check-asan | check-tsan | check-long | bench | lint | format | install | deps | vm-kernel | vm-module | clean"
+	@echo "make all | driver | demo | check | check-ROOM | check-asan | check-tsan | check-long | bench | lint | format | install | deps | vm-kernel | vm-module | clean"
 	@echo "rooms: $(TEST_ROOMS)"
 
 # ---- rules -----------------------------------------------------------------------------------
@@ -83,6 +83,14 @@ $(BUILD)/gen/%.pb-c.c $(BUILD)/gen/%.pb-c.h &: proto/%.proto
 $(BUILD)/gen/opencl_source.c: tools/embed-opencl $(wildcard kernels/opencl/*)
 	@mkdir -p $(BUILD)/gen
 	$(Q)tools/embed-opencl >$@
+
+# facet.ko for the running kernel, or for KDIR. Needs that kernel's headers (linux-headers-amd64).
+KDIR ?= /lib/modules/$(shell uname -r)/build
+.PHONY: driver
+driver:
+	@[ -e $(KDIR)/Makefile ] || { echo "no headers in $(KDIR); name another folder: make driver KDIR=/usr/src/linux-headers-..."; exit 1; }
+	$(Q)driver/build $(KDIR) $(BUILD)/driver/module
+	@echo "  built $(BUILD)/driver/module/facet.ko"
 
 # The kernels of boards, once for the virtual board and once a card: its header is written from its
 # board file. Their pragmas are for another compiler.
