@@ -314,6 +314,15 @@ static void remove(struct pci_dev *pdev)
 	facet_units_fini(facet);
 }
 
+/* The machine goes down, or another kernel comes: nothing is freed, but the board is quiet. */
+static void shutdown(struct pci_dev *pdev)
+{
+	struct facet_device *facet = pci_get_drvdata(pdev);
+
+	facet_lose(facet);
+	stop(facet);
+}
+
 static const struct pci_device_id ids[] = {
 	{PCI_DEVICE(SHELL_PCI_VENDOR, SHELL_PCI_DEVICE)},
 	{},
@@ -325,7 +334,7 @@ static struct pci_driver pci = {
 	.id_table = ids,
 	.probe = probe,
 	.remove = remove,
-	.shutdown = remove,
+	.shutdown = shutdown,
 };
 
 static int __init facet_init(void)

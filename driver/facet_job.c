@@ -13,6 +13,7 @@
 struct facet_fence {
 	struct dma_fence base;
 	spinlock_t lock;
+	bool holds; /* a reference on the module */
 };
 
 static const char *fence_driver(struct dma_fence *fence)
@@ -25,11 +26,14 @@ static const char *fence_timeline(struct dma_fence *fence)
 	return "unit";
 }
 
-/* Fences outlive files, in sync_files that others hold. */
+/* Fences outlive files, in sync_files that others hold. Those of the driver's own jobs go with it. */
 static void fence_release(struct dma_fence *fence)
 {
+	bool holds = container_of(fence, struct facet_fence, base)->holds;
+
 	dma_fence_free(fence);
-	module_put(THIS_MODULE);
+	if (holds)
+		module_put(THIS_MODULE);
 }
 
 static const struct dma_fence_ops fence_ops = {
@@ -38,13 +42,15 @@ static const struct dma_fence_ops fence_ops = {
 	.release = fence_release,
 };
 
-static struct dma_fence *fence_new(void)
+static struct dma_fence *fence_new(bool holds)
 {
 	struct facet_fence *fence = kzalloc(sizeof(*fence), GFP_KERNEL);
 
 	if (!fence)
 		return NULL;
-	__module_get(THIS_MODULE);
+	fence->holds = holds;
+	if (holds)
+		__module_get(THIS_MODULE);
 	spin_lock_init(&fence->lock);
 	dma_fence_init(&fence->base, &fence_ops, &fence->lock, dma_fence_context_alloc(1), 1);
 	return &fence->base;
@@ -72,7 +78,7 @@ struct facet_job *facet_job_new(struct facet_ctx *ctx, const struct facet_extent
 	job->entry.job_bytes = cpu_to_le32(bytes);
 	job->entry.tag = cpu_to_le64(tag);
 	job->entry.operands = cpu_to_le16(extents->operands);
-	job->fence = fence_new();
+	job->fence = fence_new(ctx->file);
 	job->block = kzalloc(bytes, GFP_KERNEL);
 	if (!job->fence || !job->block) {
 		facet_job_free(job);

@@ -409,7 +409,7 @@ static int burn(const void *args, u64 bytes, struct facet_extents *e)
 struct op_shape {
 	u32 args_size;
 	u32 least, most; /* operands */
-	u32 written;
+	u64 written;
 };
 
 #define SHAPE(name, type, fewest, most_operands, mask)                                             \

@@ -62,9 +62,24 @@ START_TEST(extents)
 }
 END_TEST
 
+/* The op with the most operands, of which only the first is written. */
+START_TEST(the_widest)
+{
+	struct shell_concat args = {.pixels = 3, .inputs = 16};
+	struct facet_extents e;
+
+	for (int i = 0; i < 16; i++)
+		args.c[i] = 5;
+	ck_assert_int_eq(facet_validate(SHELL_OP_CONCAT, &args, sizeof(args), 0, 33, &e), 0);
+	ck_assert(e.operand[0].written && !e.operand[0].read);
+	for (int i = 1; i < 33; i++)
+		ck_assert_msg(!e.operand[i].written && e.operand[i].read, "operand %d", i);
+}
+END_TEST
+
 START_TEST(what_is_written)
 {
-	static const uint32_t masks[SHELL_OPS] = {1, 1, 1, 1, 3, 3, 1, 1, 1, 1, 3, 1};
+	static const uint64_t masks[SHELL_OPS] = {1, 1, 1, 1, 3, 3, 1, 1, 1, 1, 3, 1};
 	const struct sound *s = &sound_cases[_i];
 	struct facet_extents e;
 
@@ -364,6 +379,7 @@ int main(void)
 	int count = (int)sound_count;
 
 	tcase_add_loop_test(hand, extents, 0, count);
+	tcase_add_test(hand, the_widest);
 	tcase_add_loop_test(hand, what_is_written, 0, count);
 	tcase_add_test(hand, what_is_read);
 	tcase_add_loop_test(hand, fields, 0, (int)refusal_count);
