@@ -241,6 +241,14 @@ $(BUILD)/tests/hls-$(1)/test_%: $(BUILD)/obj/tests/hls-$(1)/test_%.o $(HLS_TEST_
 endef
 $(foreach c,$(filter-out virtual,$(CARDS)),$(eval $(call hls_card_tests,$(c))))
 
+# What runs in the guests of tests/vm, on the driver's node.
+VM_GUESTS := $(patsubst tests/vm/guest/%.c,$(BUILD)/tests/vm/guest/%,$(filter-out tests/vm/guest/node.c,$(wildcard tests/vm/guest/*.c)))
+tests-vm: $(VM_GUESTS) $(call test_programs,device)
+$(call objects,tests/vm/guest): CPPFLAGS += -I/usr/include/libdrm
+$(BUILD)/tests/vm/guest/%: $(BUILD)/obj/tests/vm/guest/%.o $(BUILD)/obj/tests/vm/guest/node.o
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS) $^ -lcheck -lsubunit -lrt -lm -o $@
+
 # An OpenCL driver that crashes.
 tests-device: $(BUILD)/tests/device/tools/crash_icd.so $(BUILD)/facet-opencl-probe
 $(BUILD)/tests/device/tools/crash_icd.so: $(BUILD)/obj/tests/device/tools/crash_icd.o

@@ -5,8 +5,5 @@
 set -u
 cd "$(dirname "$0")/../.."
 export BUILD=${BUILD:-build}
-for t in test_search test_ops; do
-	[[ -x $BUILD/tests/device/$t ]] || make -s "BUILD=$BUILD" "$BUILD/tests/device/$t" || exit 1
-done
 exec tests/vm/um-run -l -t 400 env FACET_TEST_DEVICE=drm CK_FORK=no CK_TIMEOUT_MULTIPLIER=10 sh -c '
 	"$BUILD/tests/device/test_search" && "$BUILD/tests/device/test_ops"'
