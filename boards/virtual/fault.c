@@ -174,6 +174,21 @@ static void clear_wrong_image(struct board *board)
 	memcpy(board_reg(board, SHELL_R_IMAGE_HASH), board->config.hash, BOARD_HASH_BYTES);
 }
 
+static int apply_wrong_register(struct board *board, const struct fault *fault)
+{
+	if (board->lies == BOARD_LIES || fault->address >= SHELL_BAR_BYTES || fault->address % 4)
+		return -EINVAL;
+	board->lie[board->lies].offset = (uint32_t)fault->address;
+	board->lie[board->lies].value = (uint32_t)fault->value;
+	board->lies++;
+	return 0;
+}
+
+static void clear_wrong_register(struct board *board)
+{
+	board->lies = 0;
+}
+
 static int apply_spurious(struct board *board, const struct fault *fault)
 {
 	irq_want(board, (uint32_t)fault->vector);
@@ -261,6 +276,8 @@ static const struct kind kinds[FAULT_KINDS] = {
 		       apply_hot, clear_hot},
 	[FAULT_WRONG_IMAGE] = {"wrong-image", "the image's hash is another", "value",
 			       apply_wrong_image, clear_wrong_image},
+	[FAULT_WRONG_REGISTER] = {"wrong-register", "the register at address= reads as value=",
+				  "address value", apply_wrong_register, clear_wrong_register},
 };
 
 void fault_init(struct faults *faults)

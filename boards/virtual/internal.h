@@ -128,10 +128,12 @@ enum fault_kind {
 	FAULT_STUCK_LINE,
 	FAULT_HOT,
 	FAULT_WRONG_IMAGE,
+	FAULT_WRONG_REGISTER,
 	FAULT_KINDS
 };
 
-#define FAULT_ANY UINT32_MAX
+#define BOARD_LIES 8u /* registers that read as something else */
+#define FAULT_ANY  UINT32_MAX
 
 struct fault {
 	bool armed;
@@ -317,6 +319,10 @@ struct board {
 	atomic_bool gone, stopped, hot;
 	uint64_t time_zero;
 	struct fault storm;
+	struct {
+		uint32_t offset, value;
+	} lie[BOARD_LIES];
+	uint32_t lies;
 	uint64_t storm_next;
 	struct pci pci;
 	struct irq irq;

@@ -350,6 +350,9 @@ static uint32_t read_register(struct board *board, uint32_t offset)
 {
 	struct unit *unit = unit_at(board, offset);
 
+	for (uint32_t i = 0; i < board->lies; i++)
+		if (board->lie[i].offset == offset)
+			return board->lie[i].value;
 	if (unit)
 		return unit_read(unit, (offset - UNIT_TABLE) % UNIT_STRIDE);
 	for (size_t i = 0; i < SPECIALS; i++)

@@ -1,24 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* facet-board: the virtual board on the bus of a User-Mode Linux, which it starts. */
+/* facet-board: the virtual board on the bus of a virtual machine, which it starts. */
 #include <argp.h>
 #include <errno.h>
-#include <poll.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/pidfd.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "boards/virtual/front/command.h"
-#include "boards/virtual/front/um.h"
+#include "boards/virtual/front/front.h"
 
 struct options {
+	const struct front_kind *kind;
 	const char *socket, *control;
 	struct board_config config;
 	const char *faults[16];
@@ -31,7 +28,8 @@ struct options {
 enum { KEY_CAPS = 256, KEY_BANK };
 
 static const struct argp_option argp_options[] = {
-	{"socket", 's', "PATH", 0, "Where the guest finds the board (vhost-user)", 0},
+	{"bus", 'b', "um|qemu", 0, "Whose: User-Mode Linux (the default) or QEMU", 0},
+	{"socket", 's', "PATH", 0, "Where User-Mode Linux finds the board (vhost-user)", 0},
 	{"control", 'c', "DIR", 0,
 	 "Folder in which commands are left: DIR/command, answered in DIR/answer", 0},
 	{"fault", 'f', "SPEC", 0, "What goes wrong from the start (docs/virtual-board.md)", 0},
@@ -59,6 +57,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	struct options *o = state->input;
 
 	switch (key) {
+	case 'b':
+		if (strcmp(arg, front_um.name) && strcmp(arg, front_qemu.name))
+			argp_error(state, "%s: no such bus: um, qemu", arg);
+		o->kind = strcmp(arg, front_um.name) ? &front_qemu : &front_um;
+		return 0;
 	case 's':
 		o->socket = arg;
 		return 0;
@@ -84,8 +87,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		o->command = state->argv + state->next;
 		return 0;
 	case ARGP_KEY_END:
-		if (!o->socket)
+		if (o->kind == &front_um && !o->socket)
 			argp_error(state, "--socket is needed");
+		if (o->kind == &front_qemu && !o->command)
+			argp_error(state, "the command of QEMU is needed");
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -96,10 +101,15 @@ static const struct argp argp = {
 	.options = argp_options,
 	.parser = parse,
 	.args_doc = "[COMMAND...]",
-	.doc = "The virtual board on the PCI bus of a User-Mode Linux.\v"
-	       "COMMAND is started once the socket is there (the guest, told of the socket by "
-	       "virtio_uml.device=PATH:1234), and its exit status is this program's. Without a "
-	       "command one guest is served.",
+	.doc = "The virtual board on the PCI bus of a virtual machine.\v"
+	       "User-Mode Linux: COMMAND is started once the socket is there (the guest, told of "
+	       "the "
+	       "socket by virtio_uml.device=PATH:1234). Without a command one guest is served.\n\n"
+	       "QEMU: COMMAND is its own, with the guest's memory shared (-machine "
+	       "q35,memory-backend=m -object memory-backend-memfd,id=m,size=512M,share=on -m "
+	       "512M); "
+	       "the device and what it needs are added to it.\n\n"
+	       "COMMAND's exit status is this program's.",
 };
 
 static int fail(const char *what, int err)
@@ -108,64 +118,29 @@ static int fail(const char *what, int err)
 	return 1;
 }
 
-static int listen_on(const char *path)
-{
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	if (fd < 0)
-		return -errno;
-	if (strlen(path) >= sizeof(address.sun_path)) {
-		close(fd);
-		return -ENAMETOOLONG;
-	}
-	strcpy(address.sun_path, path);
-	unlink(path);
-	umask(077);
-	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) || listen(fd, 1)) {
-		int err = -errno;
-
-		close(fd);
-		return err;
-	}
-	return fd;
-}
-
-static pid_t start(char **command)
+int front_start(char **command, const int keep[2])
 {
 	pid_t pid = fork();
 
 	if (pid)
-		return pid;
+		return pid < 0 ? -errno : pid;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (int i = 0; i < 2; i++)
+		if (keep[i] >= 0)
+			fcntl(keep[i], F_SETFD, 0);
 	execvp(command[0], command);
 	fprintf(stderr, "facet-board: %s: %s\n", command[0], strerror(errno));
 	_exit(127);
 }
 
-/* The guest's connection; a child that ends without one is not waited for. */
-static int await(int listening, pid_t child)
-{
-	struct pollfd polled[2] = {{.fd = listening, .events = POLLIN},
-				   {.fd = child > 0 ? pidfd_open(child, 0) : -1, .events = POLLIN}};
-	int fd = -1;
-
-	while (poll(polled, 2, -1) < 0 && errno == EINTR)
-		continue;
-	if (polled[0].revents)
-		fd = accept4(listening, NULL, NULL, SOCK_CLOEXEC);
-	if (polled[1].fd >= 0)
-		close(polled[1].fd);
-	return fd;
-}
-
-static void serve(struct um *um, struct board *board, struct command_folder *folder, pid_t child)
+static void serve(const struct options *o, struct front *front, struct board *board,
+		  struct command_folder *folder, pid_t child)
 {
 	const char *why = "";
 	int got;
 
 	do {
-		got = um_serve(um, folder ? command_folder_fd(folder) : -1, &why);
+		got = o->kind->serve(front, folder ? command_folder_fd(folder) : -1, &why);
 		if (got == 1)
 			command_folder_serve(folder, board);
 	} while (got >= 0);
@@ -175,24 +150,21 @@ static void serve(struct um *um, struct board *board, struct command_folder *fol
 		kill(child, SIGKILL);
 }
 
-static int run(const struct options *o, struct um *um, struct board *board,
+static int run(const struct options *o, struct front *front, struct board *board,
 	       struct command_folder *folder)
 {
-	int listening = listen_on(o->socket), fd, status = 0;
-	pid_t child = 0;
+	int child, status = 0, err;
 
-	if (listening < 0)
-		return fail(o->socket, listening);
 	signal(SIGPIPE, SIG_IGN);
-	if (o->command)
-		child = start(o->command);
-	fd = child < 0 ? -1 : await(listening, child);
-	if (fd >= 0 && !um_connect(um, fd))
-		serve(um, board, folder, child);
-	unlink(o->socket);
-	close(listening);
+	err = o->kind->connect(front, board, o->socket, o->command, &child);
+	if (err && err != -ECHILD)
+		fail(o->kind->name, err);
+	if (!err)
+		serve(o, front, board, folder, child);
 	if (child <= 0)
-		return fd < 0;
+		return err != 0;
+	if (err && err != -ECHILD)
+		kill(child, SIGKILL);
 	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
 		continue;
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
@@ -212,34 +184,33 @@ static int faults(const struct options *o, struct board *board)
 
 int main(int argc, char **argv)
 {
-	struct options o = {0};
+	struct options o = {.kind = &front_um};
 	struct command_folder *folder = NULL;
-	struct board_front front;
+	struct board_front to;
 	struct board *board = NULL;
-	struct um *um = NULL;
+	struct front *front = NULL;
 	int err, status = 1;
 
 	board_config_preset(&o.config);
 	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &o);
-	err = um_create(&um);
+	err = o.kind->create(&front);
 	if (err)
 		return fail("memory", err);
-	front = um_front(um);
-	err = board_create(&o.config, &front, &board);
+	to = o.kind->board_front(front);
+	err = board_create(&o.config, &to, &board);
 	if (err) {
 		fail("this board cannot be", err);
 		goto out;
 	}
-	um_board(um, board);
 	if (faults(&o, board))
 		goto out;
 	err = o.control ? command_folder_open(o.control, &folder) : 0;
-	status = err ? fail(o.control, err) : run(&o, um, board, folder);
+	status = err ? fail(o.control, err) : run(&o, front, board, folder);
 out:
 	command_folder_close(folder);
 	if (board)
-		um_disconnect(um);
+		o.kind->disconnect(front);
 	board_free(board);
-	um_free(um);
+	o.kind->free(front);
 	return status;
 }

@@ -1,75 +1,40 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "boards/virtual/front/um.h"
+/*
+ * A board in the PCI bus of User-Mode Linux: its messages (linux/virtio_pcidev.h) are accesses of config
+ * space and BARs, and interrupts the other way. The board's memory windows are the guest's memory.
+ */
 
 #include <errno.h>
 #include <linux/virtio_pcidev.h>
 #include <poll.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
+#include <sys/pidfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
+#include "boards/virtual/front/front.h"
+#include "boards/virtual/front/pending.h"
 #include "boards/virtual/front/vhost.h"
 
-#define PENDING_MAX 64 /* interrupts that differ; a board has fewer vectors */
-
-struct interrupt {
-	uint64_t address;
-	uint32_t data;
-};
-
-struct um {
+struct front {
 	struct vhost *vhost;
 	struct board *board;
-	int bell;
-	pthread_mutex_t lock; /* of what follows: the board's threads raise */
-	struct interrupt pending[PENDING_MAX];
-	uint32_t count;
+	const char *path; /* of the socket, to be taken away */
+	struct pending pending;
 };
 
 /* ---- interrupts ----------------------------------------------------------------------------------------- */
-/* One that has not reached the guest yet is not kept twice: it is an edge, and says "look". */
-static void keep(struct um *um, struct interrupt interrupt)
-{
-	uint32_t i = 0;
-
-	pthread_mutex_lock(&um->lock);
-	while (i < um->count && (um->pending[i].address != interrupt.address ||
-				 um->pending[i].data != interrupt.data))
-		i++;
-	if (i == um->count && um->count < PENDING_MAX)
-		um->pending[um->count++] = interrupt;
-	pthread_mutex_unlock(&um->lock);
-}
-
-/* Taken before it is sent: one that comes meanwhile is another. */
-static bool take(struct um *um, struct interrupt *interrupt)
-{
-	bool is_one;
-
-	pthread_mutex_lock(&um->lock);
-	is_one = um->count > 0;
-	if (is_one) {
-		*interrupt = um->pending[0];
-		memmove(um->pending, um->pending + 1, --um->count * sizeof(um->pending[0]));
-	}
-	pthread_mutex_unlock(&um->lock);
-	return is_one;
-}
-
 static void raised(void *user, uint64_t address, uint32_t data)
 {
-	struct um *um = user;
-	uint64_t one = 1;
-	ssize_t n;
+	struct front *um = user;
 
-	keep(um, (struct interrupt){address, data});
-	n = write(um->bell, &one, sizeof(one));
-	(void)n; /* full: it rings already */
+	pending_raise(&um->pending, (struct interrupt){address, data});
 }
 
-static int post(struct um *um, const struct interrupt *interrupt)
+static int post(struct front *um, const struct interrupt *interrupt)
 {
 	struct {
 		struct virtio_pcidev_msg head;
@@ -85,14 +50,14 @@ static int post(struct um *um, const struct interrupt *interrupt)
 /* Those that find no room wait until the guest says that there is some. */
 static int post_pending(void *user)
 {
-	struct um *um = user;
+	struct front *um = user;
 	struct interrupt next;
 	int err = 0;
 
-	while (um->vhost && !err && take(um, &next)) {
+	while (um->vhost && !err && pending_take(&um->pending, &next)) {
 		err = post(um, &next);
 		if (err == -EAGAIN)
-			keep(um, next);
+			pending_keep(&um->pending, next);
 	}
 	return err == -EAGAIN ? 0 : err;
 }
@@ -103,7 +68,7 @@ static bool sound_size(uint32_t size)
 	return size == 1 || size == 2 || size == 4 || size == 8;
 }
 
-static uint64_t config_read(struct um *um, uint64_t at, uint32_t size)
+static uint64_t config_read(struct front *um, uint64_t at, uint32_t size)
 {
 	uint32_t low;
 
@@ -115,7 +80,7 @@ static uint64_t config_read(struct um *um, uint64_t at, uint32_t size)
 	return low | (uint64_t)board_pci_read(um->board, (uint32_t)at + 4, 4) << 32;
 }
 
-static void config_write(struct um *um, uint64_t at, uint32_t size, uint64_t value)
+static void config_write(struct front *um, uint64_t at, uint32_t size, uint64_t value)
 {
 	if (at >= BOARD_CONFIG_BYTES)
 		return;
@@ -125,7 +90,7 @@ static void config_write(struct um *um, uint64_t at, uint32_t size, uint64_t val
 }
 
 /* Blocks of a BAR are words. */
-static uint32_t bar_read(struct um *um, const struct virtio_pcidev_msg *head, uint8_t *out)
+static uint32_t bar_read(struct front *um, const struct virtio_pcidev_msg *head, uint8_t *out)
 {
 	uint64_t value;
 
@@ -141,7 +106,7 @@ static uint32_t bar_read(struct um *um, const struct virtio_pcidev_msg *head, ui
 	return head->size & ~3u;
 }
 
-static void bar_write(struct um *um, const struct virtio_pcidev_msg *head, const uint8_t *data)
+static void bar_write(struct front *um, const struct virtio_pcidev_msg *head, const uint8_t *data)
 {
 	uint32_t step = sound_size(head->size) ? head->size : 4;
 
@@ -154,7 +119,7 @@ static void bar_write(struct um *um, const struct virtio_pcidev_msg *head, const
 }
 
 /* In words where it can be, as memset_io() would. */
-static void bar_fill(struct um *um, const struct virtio_pcidev_msg *head, uint8_t byte)
+static void bar_fill(struct front *um, const struct virtio_pcidev_msg *head, uint8_t byte)
 {
 	uint32_t step = (head->addr | head->size) % 4 ? 1 : 4;
 
@@ -167,7 +132,7 @@ static void bar_fill(struct um *um, const struct virtio_pcidev_msg *head, uint8_
 static uint32_t requested(void *user, const uint8_t *in, uint32_t bytes, uint8_t *out,
 			  uint32_t room)
 {
-	struct um *um = user;
+	struct front *um = user;
 	struct virtio_pcidev_msg head;
 	const uint8_t *data = in + sizeof(head);
 	uint64_t value = 0;
@@ -210,7 +175,7 @@ static uint32_t requested(void *user, const uint8_t *in, uint32_t bytes, uint8_t
 
 static int memory(void *user, uint64_t address, uint64_t bytes, void *at)
 {
-	struct um *um = user;
+	struct front *um = user;
 
 	if (bytes)
 		return board_window_add(um->board, address, bytes, at);
@@ -219,66 +184,109 @@ static int memory(void *user, uint64_t address, uint64_t bytes, void *at)
 }
 
 /* ---- life --------------------------------------------------------------------------------------------------- */
-int um_create(struct um **um)
+static int create(struct front **um)
 {
-	struct um *made = calloc(1, sizeof(*made));
+	struct front *made = calloc(1, sizeof(*made));
+	int err = made ? pending_init(&made->pending) : -ENOMEM;
 
-	if (!made)
-		return -ENOMEM;
-	made->bell = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	if (made->bell < 0) {
+	if (err)
 		free(made);
-		return -errno;
-	}
-	pthread_mutex_init(&made->lock, NULL);
-	*um = made;
-	return 0;
+	else
+		*um = made;
+	return err;
 }
 
-void um_free(struct um *um)
+static void disconnect(struct front *um)
+{
+	vhost_free(um->vhost);
+	um->vhost = NULL;
+	if (um->path)
+		unlink(um->path);
+	um->path = NULL;
+}
+
+static void um_free(struct front *um)
 {
 	if (!um)
 		return;
-	um_disconnect(um);
-	close(um->bell);
-	pthread_mutex_destroy(&um->lock);
+	disconnect(um);
+	pending_destroy(&um->pending);
 	free(um);
 }
 
-struct board_front um_front(struct um *um)
+static struct board_front board_front(struct front *um)
 {
 	return (struct board_front){raised, um};
 }
 
-void um_board(struct um *um, struct board *board)
+static int listen_on(const char *path)
 {
-	um->board = board;
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return -errno;
+	if (strlen(path) >= sizeof(address.sun_path)) {
+		close(fd);
+		return -ENAMETOOLONG;
+	}
+	strcpy(address.sun_path, path);
+	unlink(path);
+	umask(077);
+	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) || listen(fd, 1)) {
+		int err = -errno;
+
+		close(fd);
+		return err;
+	}
+	return fd;
 }
 
-int um_connect(struct um *um, int fd)
+/* The guest's connection; a child that ends without one is not waited for. */
+static int await(int listening, pid_t child)
+{
+	struct pollfd polled[2] = {{.fd = listening, .events = POLLIN},
+				   {.fd = child > 0 ? pidfd_open(child, 0) : -1, .events = POLLIN}};
+	int fd = -ECHILD;
+
+	while (poll(polled, 2, -1) < 0 && errno == EINTR)
+		continue;
+	if (polled[0].revents)
+		fd = accept4(listening, NULL, NULL, SOCK_CLOEXEC);
+	if (polled[1].fd >= 0)
+		close(polled[1].fd);
+	return fd == -1 ? -errno : fd;
+}
+
+static int um_connect(struct front *um, struct board *board, const char *path, char **command,
+		      int *child)
 {
 	const struct vhost_ops ops = {memory, requested, post_pending, um};
+	int listening = listen_on(path), fd;
 
-	um_disconnect(um);
-	return vhost_create(fd, &ops, &um->vhost);
+	*child = 0;
+	if (listening < 0)
+		return listening;
+	um->board = board;
+	um->path = path;
+	fd = command ? front_start(command, (const int[2]){-1, -1}) : 0;
+	if (fd >= 0) {
+		*child = fd;
+		fd = await(listening, *child);
+	}
+	close(listening);
+	return fd < 0 ? fd : vhost_create(fd, &ops, &um->vhost);
 }
 
-void um_disconnect(struct um *um)
-{
-	vhost_free(um->vhost);
-	um->vhost = NULL;
-}
-
-int um_serve(struct um *um, int extra, const char **why)
+static int serve(struct front *um, int extra, const char **why)
 {
 	struct pollfd polled[VHOST_FDS + 2];
 	int fds[VHOST_FDS], err;
-	uint64_t count;
 
 	vhost_fds(um->vhost, fds);
 	for (int i = 0; i < VHOST_FDS; i++)
 		polled[i] = (struct pollfd){.fd = fds[i], .events = POLLIN};
-	polled[VHOST_FDS] = (struct pollfd){.fd = um->bell, .events = POLLIN};
+	polled[VHOST_FDS] = (struct pollfd){.fd = um->pending.bell, .events = POLLIN};
 	polled[VHOST_FDS + 1] = (struct pollfd){.fd = extra, .events = POLLIN};
 	*why = "poll";
 	if (poll(polled, VHOST_FDS + 2, -1) < 0)
@@ -290,10 +298,21 @@ int um_serve(struct um *um, int extra, const char **why)
 			return err;
 	}
 	*why = "a ring that makes no sense";
-	err = polled[VHOST_FDS].revents && read(um->bell, &count, sizeof(count)) > 0
-		      ? post_pending(um)
-		      : 0;
-	if (err)
-		return err;
+	if (polled[VHOST_FDS].revents) {
+		pending_heard(&um->pending);
+		err = post_pending(um);
+		if (err)
+			return err;
+	}
 	return polled[VHOST_FDS + 1].revents ? 1 : 0;
 }
+
+const struct front_kind front_um = {
+	.name = "um",
+	.create = create,
+	.board_front = board_front,
+	.free = um_free,
+	.connect = um_connect,
+	.disconnect = disconnect,
+	.serve = serve,
+};

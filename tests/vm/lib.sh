@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# What um-run and qemu-run have in common; sourced. $run is the folder that guest and host share.
+
+# make_start FOLDER LEAKS MODULES... -- COMMAND...: what the guest runs, as $run/start. Leaks show once the
+# modules are gone and nothing points at them any more.
+make_start() {
+	local folder=$1 leaks=$2 m modules=()
+	shift 2
+	while [[ $1 != -- ]]; do
+		modules+=("$1")
+		shift
+	done
+	shift
+	{
+		printf '#!/bin/bash\nexport FACET_RUN=%q BUILD=%q PATH=%q TERM=%q\n' "$run" "$build" "$PATH" "${TERM:-linux}"
+		for m in ${modules[@]+"${modules[@]}"}; do
+			printf '/bin/busybox insmod %s || exit 71\n' "$m"
+		done
+		printf 'cd %q\n' "$folder"
+		printf '%q ' "$@"
+		printf '\nstatus=$?\n'
+		printf '%s\n' "$collect"
+		for m in ${modules[@]+"${modules[@]}"}; do
+			m=$(basename "${m%% *}" .ko)
+			printf '[ ! -d /sys/module/%s ] || /bin/busybox rmmod %s || exit 72\n' "$m" "$m"
+		done
+		[[ ! $leaks ]] ||
+			printf 'sleep 6; echo scan >/sys/kernel/debug/kmemleak; cat /sys/kernel/debug/kmemleak >%q\n' "$run/leaks"
+		printf 'exit $status\n'
+	} >"$run/start"
+	chmod +x "$run/start"
+}
+
+# verdict NAME TIMED SECONDS: exits as both programs promise, having printed what went wrong.
+verdict() {
+	local reports='KASAN|BUG:|WARNING:|possible (circular|recursive)|INFO: (task|trying)|suspicious RCU|inconsistent lock|sleeping function|DMA-API'
+	if [[ $2 = 124 || $2 = 137 ]]; then
+		echo "$1: not over after $3 s"
+		exit 124
+	fi
+	[[ -s $run/status ]] || { cat "$run/words" 2>/dev/null; echo "$1: the guest ended without a word"; exit 70; }
+	if grep -aqE "$reports" "$run/dmesg" || [[ -s $run/leaks ]]; then
+		echo "$1: the kernel reported a fault of its own:"
+		grep -aE -A 60 "$reports" "$run/dmesg" | head -n 90
+		head -n 40 "$run/leaks" 2>/dev/null
+		exit 70
+	fi
+	exit "$(cat "$run/status")"
+}
