@@ -245,6 +245,8 @@ $(foreach c,$(filter-out virtual,$(CARDS)),$(eval $(call hls_card_tests,$(c))))
 VM_GUESTS := $(patsubst tests/vm/guest/%.c,$(BUILD)/tests/vm/guest/%,$(filter-out tests/vm/guest/node.c,$(wildcard tests/vm/guest/*.c)))
 tests-vm: $(VM_GUESTS) $(call test_programs,device)
 $(call objects,tests/vm/guest): CPPFLAGS += -I/usr/include/libdrm
+$(BUILD)/obj/tests/vm/guest/fuzz.o: CPPFLAGS += -Iboards
+$(BUILD)/tests/vm/guest/fuzz: $(BUILD)/obj/tests/driver/cases.o
 $(BUILD)/tests/vm/guest/%: $(BUILD)/obj/tests/vm/guest/%.o $(BUILD)/obj/tests/vm/guest/node.o
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS) $^ -lcheck -lsubunit -lrt -lm -o $@

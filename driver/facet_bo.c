@@ -18,7 +18,7 @@ static void tables_free(struct facet_bo *bo)
 	struct device *dev = bo->base.base.dev->dev;
 	u32 i;
 
-	for (i = 0; i < bo->tables; i++)
+	for (i = 0; bo->table && i < bo->tables; i++)
 		if (bo->table[i].entry)
 			dma_free_coherent(dev, PAGE_SIZE, bo->table[i].entry, bo->table[i].at);
 	kvfree(bo->table);

@@ -78,12 +78,12 @@ static inline void facet_compat_eventfd_signal(struct eventfd_ctx *ctx)
 #define FACET_PRIME
 #endif
 
-/* How much of what a file uses, for tools that read fdinfo. Older kernels have no hook for it. */
+/* How much of what a file uses, for tools that read fdinfo. Older kernels print nothing themselves. */
 #ifdef FACET_HAVE_SHOW_FDINFO
 #define FACET_FDINFO_FOPS .show_fdinfo = drm_show_fdinfo,
 #define FACET_FDINFO	  .show_fdinfo = facet_fdinfo,
 #else
-#define FACET_FDINFO_FOPS
+#define FACET_FDINFO_FOPS .show_fdinfo = facet_show_fdinfo,
 #define FACET_FDINFO
 #endif
 

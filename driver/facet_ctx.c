@@ -49,7 +49,7 @@ static void release_work(struct work_struct *work)
 	if (ctx->file)
 		facet_file_put(ctx->file);
 	mutex_destroy(&ctx->submit);
-	kfree(ctx);
+	kvfree(ctx);
 	drm_dev_put(drm);
 }
 

@@ -31,6 +31,7 @@ static const struct facet_patience patience[] = {
 
 /* Boards that are not released yet: the module's text must stay for them. */
 static atomic_t boards = ATOMIC_INIT(0);
+static atomic64_t file_ids = ATOMIC64_INIT(0);
 struct workqueue_struct *facet_put_wq;
 
 /* ---- files ---- */
@@ -63,6 +64,7 @@ static int open(struct drm_device *drm, struct drm_file *drm_file)
 	if (!file)
 		return -ENOMEM;
 	file->facet = facet;
+	file->id = atomic64_inc_return(&file_ids);
 	file->generation = READ_ONCE(facet->generation);
 	kref_init(&file->ref);
 	xa_init_flags(&file->contexts, XA_FLAGS_ALLOC1);
@@ -285,6 +287,8 @@ static int probe(struct pci_dev *pdev, const struct pci_device_id *id)
 		err = begin(facet);
 	if (err)
 		return dev_err_probe(&pdev->dev, err, "no board\n");
+	facet_hwmon_init(facet);
+	facet_debugfs_init(facet);
 	drm_info(&facet->drm, "%s, serial %016llx, image %s, %u units, %u banks\n",
 		 facet->board_name, facet->serial, facet->image_name, facet->units, facet->banks);
 	return 0;
@@ -298,6 +302,8 @@ static void remove(struct pci_dev *pdev)
 	bool gone = facet_gone(facet);
 	u32 i;
 
+	facet_debugfs_fini(facet);
+	facet_hwmon_fini(facet);
 	facet_lose(facet);
 	cancel_work_sync(&facet->causes);
 	for (i = 0; i < facet->units; i++)
@@ -344,9 +350,12 @@ static int __init facet_init(void)
 	facet_put_wq = alloc_workqueue("facet-put", WQ_UNBOUND, 0);
 	if (!facet_put_wq)
 		return -ENOMEM;
+	facet_debugfs_root(true);
 	err = pci_register_driver(&pci);
-	if (err)
+	if (err) {
+		facet_debugfs_root(false);
 		destroy_workqueue(facet_put_wq);
+	}
 	return err;
 }
 
@@ -354,6 +363,7 @@ static void __exit facet_exit(void)
 {
 	pci_unregister_driver(&pci);
 	wait_var_event(&boards, !atomic_read(&boards));
+	facet_debugfs_root(false);
 	destroy_workqueue(facet_put_wq);
 }
 

@@ -45,7 +45,10 @@
 #define FACET_BLOCK_MAX	   (FACET_OPERANDS_MAX * sizeof(struct shell_operand) + FACET_ARGS_MAX)
 #define FACET_EVENT_COUNT  6u
 
+#define FACET_FORCE_DEVICE 31 /* a bit above those of units */
+
 struct facet_job;
+struct facet_hwmon;
 
 /* Milliseconds, by kind of board. */
 struct facet_patience {
@@ -148,6 +151,10 @@ struct facet_device {
 	atomic64_t interrupts, spurious, lost, storms;
 
 	struct facet_ctx *self; /* for the driver's own jobs: zeroing, wiping */
+	struct facet_hwmon *hwmon;
+	struct dentry *debugfs;
+	atomic_t inject_interrupts, inject_doorbells; /* so many to come are lost */
+	unsigned long force; /* resets asked for: units, FACET_FORCE_DEVICE */
 	struct mutex boxes;
 	struct list_head bos;
 	atomic64_t host_pages;
@@ -163,6 +170,7 @@ static inline struct facet_device *to_facet(struct drm_device *drm)
 
 struct facet_file {
 	struct facet_device *facet;
+	u64 id;
 	u32 generation;
 	struct xarray contexts, programs;
 	atomic_t context_count, program_count;
@@ -375,6 +383,8 @@ static inline void facet_unit_set(const struct facet_unit *unit, u32 reg, u32 va
 	facet_set(unit->facet, unit->at + reg, value);
 }
 
+/* Printable, whatever the board says; name has room for bytes + 1. */
+void facet_get_name(const struct facet_device *facet, u32 reg, char *name, u32 bytes);
 u64 facet_get64(const struct facet_device *facet, u32 reg);
 /* One that moves. */
 u64 facet_get_time(const struct facet_device *facet);
@@ -397,12 +407,28 @@ void facet_start_device(struct facet_device *facet);
 
 /* ---- telling (facet_query.c, facet_event.c) ---- */
 int facet_query_ioctl(struct drm_device *drm, void *data, struct drm_file *file);
-void facet_fdinfo(struct drm_printer *p, struct drm_file *file);
 /* To user memory as far as there is room, the rest of that zeroed; size becomes what there is. */
 int facet_copy_out(u64 pointer, u32 *size, const void *data, u32 bytes);
 void facet_event(struct facet_device *facet, u32 event);
 int facet_event_fd_ioctl(struct drm_device *drm, void *data, struct drm_file *file);
 void facet_event_close(struct facet_file *file);
+
+/* ---- what is to be seen ---- */
+void facet_fdinfo(struct drm_printer *p, struct drm_file *file);
+void facet_show_fdinfo(struct seq_file *m, struct file *node);
+/* Without it a board works all the same. */
+void facet_hwmon_init(struct facet_device *facet);
+void facet_hwmon_fini(struct facet_device *facet);
+/* Before a reset: what the board looks like. */
+void facet_dump(struct facet_device *facet, const struct facet_unit *accused, int error);
+void facet_debugfs_root(bool there);
+void facet_debugfs_init(struct facet_device *facet);
+void facet_debugfs_fini(struct facet_device *facet);
+/* One of those that are to be lost? */
+static inline bool facet_inject(atomic_t *left)
+{
+	return unlikely(atomic_read(left)) && atomic_dec_if_positive(left) >= 0;
+}
 
 /* ---- files (facet_drv.c) ---- */
 /* -ENODEV: of a time before the board lost its memory, or the board is gone; -EIO: wedged. */

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Events: counted for all, and told to files that asked by an eventfd. */
 #include <linux/eventfd.h>
-#include <drm/drm_print.h>
 
 #include "facet_drv.h"
 
@@ -51,15 +50,3 @@ int facet_event_fd_ioctl(struct drm_device *drm, void *data, struct drm_file *dr
 	replace(drm_file->driver_priv, event, args->mask);
 	return 0;
 }
-
-#ifdef FACET_HAVE_SHOW_FDINFO
-void facet_fdinfo(struct drm_printer *p, struct drm_file *drm_file)
-{
-	const struct facet_file *file = drm_file->driver_priv;
-
-	drm_printf(p, "drm-engine-compute:\t%lld ns\n", atomic64_read(&file->compute_ns));
-	drm_printf(p, "drm-engine-dma:\t%lld ns\n", atomic64_read(&file->dma_ns));
-	drm_printf(p, "drm-total-bank:\t%lld KiB\n", atomic64_read(&file->bank_bytes) >> 10);
-	drm_printf(p, "drm-total-host:\t%lld KiB\n", atomic64_read(&file->host_bytes) >> 10);
-}
-#endif

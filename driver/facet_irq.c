@@ -5,15 +5,20 @@
  * processor and no job.
  */
 #include <linux/interrupt.h>
+#include <linux/moduleparam.h>
 #include <drm/drm_drv.h>
 #include <drm/drm_print.h>
 
 #include "facet_drv.h"
 
-#define WINDOW_MS  100
-#define WINDOW_MAX 20000u /* in a window */
-#define POLL_MS	   1
-#define CALM_MS	   1000 /* polled for so long, then tried again */
+#define WINDOW_MS 100
+#define POLL_MS	  1
+#define CALM_MS	  1000 /* polled for so long, then tried again */
+
+static uint storm_limit = 20000;
+module_param(storm_limit, uint, 0644);
+MODULE_PARM_DESC(storm_limit,
+		 "Interrupts of one vector in 100 ms above which it is polled instead");
 
 /* What vector @index may be about. True: there was something. */
 static bool look(struct facet_device *facet, u32 index)
@@ -45,7 +50,7 @@ static bool storms(struct facet_vector *vector)
 		vector->window_end = jiffies + msecs_to_jiffies(WINDOW_MS);
 		vector->in_window = 0;
 	}
-	storm = ++vector->in_window > WINDOW_MAX && !vector->polled;
+	storm = ++vector->in_window > READ_ONCE(storm_limit) && !vector->polled;
 	if (storm)
 		vector->polled = true;
 	spin_unlock(&vector->lock);
@@ -60,6 +65,8 @@ static irqreturn_t handle(int irq, void *data)
 
 	if (!drm_dev_enter(&facet->drm, &entered))
 		return IRQ_HANDLED;
+	if (facet_inject(&facet->inject_interrupts))
+		goto out;
 	atomic64_inc(&facet->interrupts);
 	if (!look(facet, vector->index))
 		atomic64_inc(&facet->spurious);
@@ -69,6 +76,7 @@ static irqreturn_t handle(int irq, void *data)
 		vector->poll_end = jiffies + msecs_to_jiffies(CALM_MS);
 		schedule_delayed_work(&vector->poll, msecs_to_jiffies(POLL_MS));
 	}
+out:
 	drm_dev_exit(entered);
 	return IRQ_HANDLED;
 }

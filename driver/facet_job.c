@@ -5,6 +5,7 @@
 #include <drm/drm_drv.h>
 
 #include "facet_drv.h"
+#include "facet_trace.h"
 
 #define ZERO_BYTES SZ_64M /* of one job: others get a turn between */
 
@@ -204,6 +205,7 @@ void facet_job_end(struct facet_job *job, int error)
 	struct dma_fence *fence = dma_fence_get(job->fence);
 
 	job->ended = true;
+	trace_facet_job_end(job, error);
 	facet_ctx_ended(job->ctx, job, error);
 	if (error) {
 		/* Schedulers before 6.6 do not hand the error on. */
@@ -258,6 +260,7 @@ static struct dma_fence *sched_run(struct drm_sched_job *base)
 	if (!err)
 		return fence;
 	job->ended = true;
+	trace_facet_job_end(job, err);
 	facet_ctx_ended(job->ctx, job, err);
 	return ERR_PTR(err);
 }

@@ -12,6 +12,7 @@
 #include <drm/drm_print.h>
 
 #include "facet_drv.h"
+#include "facet_trace.h"
 
 /* ---- who is it? ---- */
 
@@ -155,8 +156,10 @@ static int reset_all(struct facet_device *facet, const struct facet_unit *accuse
 	for (i = 0; i < facet->units; i++)
 		hold(&facet->unit[i]);
 	err = facet_reset_device(facet);
+	trace_facet_reset(facet, -1, error, err);
 	if (err && err != -ENODEV) {
 		err = reset_bus(facet);
+		trace_facet_reset(facet, -1, error, err);
 		lost = true;
 	}
 	if (err)
@@ -186,23 +189,33 @@ static void wedge(struct facet_device *facet)
 	facet_event(facet, DRM_FACET_EVENT_WEDGED);
 }
 
-/* -ENODEV: it is gone. */
-static int recover(struct facet_unit *unit, int error)
+/* What a reset is for. -ECANCELED: somebody asked for it. */
+static const char *reason(int error)
+{
+	return error == -ETIMEDOUT ? "a job takes too long"
+	       : error == -EIO	   ? "it stopped"
+				   : "a reset was asked for";
+}
+
+/* @whole: the device at once. -ENODEV: it is gone. */
+static int recover(struct facet_unit *unit, int error, bool whole)
 {
 	struct facet_device *facet = unit->facet;
-	int err;
+	int fault = error == -ECANCELED ? 0 : error, err;
 
-	drm_err(&facet->drm, "unit %s: %s; status %#x, stop %u\n", unit->name,
-		error == -ETIMEDOUT ? "a job takes too long" : "it stopped",
+	drm_err(&facet->drm, "unit %s: %s; status %#x, stop %u\n", unit->name, reason(error),
 		facet_unit_get(unit, SHELL_U_STATUS), facet_unit_get(unit, SHELL_U_STOP));
+	facet_dump(facet, unit, error);
 	hold(unit);
-	err = reset_unit(unit);
+	err = whole ? -EOPNOTSUPP : reset_unit(unit);
+	if (!whole)
+		trace_facet_reset(facet, unit->index, error, err);
 	if (!err) {
 		atomic_inc(&facet->unit_resets);
-		sort_out(unit, error);
+		sort_out(unit, fault);
 		facet_unit_start(unit);
 	} else if (err != -ENODEV) {
-		err = reset_all(facet, unit, error);
+		err = reset_all(facet, unit, fault);
 	}
 	if (err == -ENODEV)
 		return err;
@@ -225,9 +238,13 @@ static int look(struct facet_unit *unit)
 		return 0;
 	}
 	atomic64_add(facet_unit_reap(unit), &facet->lost);
+	if (test_and_clear_bit(unit->index, &facet->force))
+		return recover(unit, -ECANCELED, false);
+	if (!unit->index && test_and_clear_bit(FACET_FORCE_DEVICE, &facet->force))
+		return recover(unit, -ECANCELED, true);
 	err = judge(unit);
 	if (err && err != -ENODEV)
-		err = recover(unit, err);
+		err = recover(unit, err, false);
 	return err;
 }
 

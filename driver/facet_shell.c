@@ -58,8 +58,7 @@ static int refuse(struct facet_device *facet, const char *name, u64 value, const
 	return -EPROTO;
 }
 
-/* Printable, whatever the board says. */
-static void read_name(const struct facet_device *facet, u32 reg, char *name, u32 bytes)
+void facet_get_name(const struct facet_device *facet, u32 reg, char *name, u32 bytes)
 {
 	u32 i, b;
 
@@ -103,8 +102,8 @@ static int identify_board(struct facet_device *facet)
 
 		memcpy(facet->image_hash + i, &word, 4);
 	}
-	read_name(facet, SHELL_R_BOARD_NAME, facet->board_name, 32);
-	read_name(facet, SHELL_R_IMAGE_NAME, facet->image_name, 32);
+	facet_get_name(facet, SHELL_R_BOARD_NAME, facet->board_name, 32);
+	facet_get_name(facet, SHELL_R_IMAGE_NAME, facet->image_name, 32);
 	return 0;
 }
 
@@ -164,7 +163,7 @@ static int identify_units(struct facet_device *facet)
 		unit->banks = facet_get64(facet, unit->at + SHELL_U_BANKS_LO);
 		unit->clock_khz = facet_unit_get(unit, SHELL_U_CLOCK_KHZ);
 		unit->macs = facet_unit_get(unit, SHELL_U_MACS);
-		read_name(facet, unit->at + SHELL_U_NAME, unit->name, 16);
+		facet_get_name(facet, unit->at + SHELL_U_NAME, unit->name, 16);
 		if (!unit->ops)
 			err = refuse(facet, "a unit's OPS", 0, "no op at all");
 	}
@@ -185,7 +184,7 @@ static int identify_banks(struct facet_device *facet)
 		bank->channels = facet_get(facet, bank->at + SHELL_B_CHANNELS);
 		bank->rate = facet_get(facet, bank->at + SHELL_B_RATE);
 		bank->bytes = facet_get64(facet, bank->at + SHELL_B_SIZE_LO);
-		read_name(facet, bank->at + SHELL_B_NAME, bank->name, 16);
+		facet_get_name(facet, bank->at + SHELL_B_NAME, bank->name, 16);
 		if (!bank->bytes || bank->bytes % 4096 || bank->bytes > 1ull << 48)
 			err = refuse(facet, "a bank's SIZE", bank->bytes, "not a size of memory");
 	}

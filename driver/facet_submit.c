@@ -186,11 +186,14 @@ static int jobs_get(struct submit *s)
 
 static int sync_wait(struct submit *s, const struct drm_facet_sync *in, struct sync *sync)
 {
-	int err = drm_syncobj_find_fence(s->drm_file, in->handle, in->point, 0, &sync->wait);
+	struct dma_fence *fence;
+	int err = drm_syncobj_find_fence(s->drm_file, in->handle, in->point, 0, &fence);
 
+	if (err)
+		return err; /* and fence may be what is not ours any more */
+	sync->wait = fence;
 	/* The others follow the first job. */
-	return err ? err
-		   : drm_sched_job_add_dependency(&s->job[0]->base, dma_fence_get(sync->wait));
+	return drm_sched_job_add_dependency(&s->job[0]->base, dma_fence_get(fence));
 }
 
 static int sync_signal(struct submit *s, const struct drm_facet_sync *in, struct sync *sync)
@@ -288,8 +291,9 @@ static int implicit(struct submit *s)
 	u32 i, k;
 	int err = 0;
 
+	/* A job may write one part of an object and read another: two fences. */
 	for (i = 0; i < s->objects && !err; i++)
-		err = dma_resv_reserve_fences(s->object[i]->resv, s->jobs);
+		err = dma_resv_reserve_fences(s->object[i]->resv, 2 * s->jobs);
 	for (i = 0; i < s->jobs; i++)
 		for (k = 0; k < s->job[i]->operands && !err; k++)
 			if (s->job[i]->operand[k].obj)

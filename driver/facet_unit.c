@@ -6,6 +6,7 @@
 #include <drm/drm_print.h>
 
 #include "facet_drv.h"
+#include "facet_trace.h"
 
 static u32 entries(const struct facet_device *facet)
 {
@@ -43,8 +44,10 @@ static void post(struct facet_unit *unit, struct facet_job *job)
 		unit->head_since = ktime_get();
 		unit->moved_at = unit->head_since;
 	}
+	trace_facet_job_begin(unit, job);
 	dma_wmb(); /* all of it before the doorbell */
-	facet_unit_set(unit, SHELL_U_TAIL, unit->tail);
+	if (!facet_inject(&unit->facet->inject_doorbells))
+		facet_unit_set(unit, SHELL_U_TAIL, unit->tail);
 }
 
 void facet_unit_post(struct facet_unit *unit, struct facet_job *job)
@@ -133,6 +136,7 @@ static struct facet_job *reap_one(struct facet_unit *unit)
 	}
 	dma_rmb(); /* the sequence before the rest, and before what the job wrote */
 	job->completion = *done;
+	trace_facet_job_done(unit, job);
 	list_del_init(&job->link);
 	unit->head++;
 	account(unit, job);

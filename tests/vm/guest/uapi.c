@@ -449,6 +449,27 @@ START_TEST(all_or_none)
 END_TEST
 
 /* Chains over buffers in host memory of many runs and in a bank, by implicit order alone. */
+/* One buffer object is what jobs of many contexts read and what they write. */
+START_TEST(one_buffer_for_all)
+{
+	uint32_t bo = node_bo(fd, 2 * NODE_BYTES, 0, 0), prog = node_echo(fd, NODE_BYTES);
+
+	ck_assert(node_board("fault slow:us=20000,count=4"));
+	for (int i = 0; i < 40; i++) {
+		struct drm_facet_operand operand[2] = {{.handle = bo},
+						       {.handle = bo, .offset = NODE_BYTES}};
+		struct drm_facet_job job = {.prog = prog,
+					    .operands = {AT(operand), 2, sizeof(operand[0])}};
+		struct drm_facet_submit submit = {.ctx = node_ctx(fd, 1u << i % 3, 0),
+						  .jobs = {AT(&job), 1, sizeof(job)}};
+
+		ck_assert_int_eq(CALL(DRM_IOCTL_FACET_SUBMIT, submit), 0);
+	}
+	ck_assert(node_board("clear"));
+	ck_assert_int_eq(WAIT(.handle = bo, .timeout_ns = INT64_MAX, .flags = 1), 0);
+}
+END_TEST
+
 START_TEST(order_by_what_is_read_and_written)
 {
 	const uint64_t bytes = 3 << 20;
@@ -507,6 +528,8 @@ START_TEST(timelines_and_sync_files)
 	for (c.sync.point = 1; c.sync.point < 4; c.sync.point++)
 		ck_assert_int_eq(CALL(DRM_IOCTL_FACET_SUBMIT, c.submit), 0);
 	c.sync.flags = DRM_FACET_SYNC_WAIT | DRM_FACET_SYNC_TIMELINE;
+	c.sync.point = 7; /* which is not there, though others are */
+	ck_assert_int_eq(CALL(DRM_IOCTL_FACET_SUBMIT, c.submit), EINVAL);
 	c.sync.point = 3;
 	ck_assert_int_eq(CALL(DRM_IOCTL_FACET_SUBMIT, c.submit), 0);
 	c.sync =
@@ -689,6 +712,7 @@ int main(void)
 	tcase_add_test(tc, jobs_that_are_none);
 	tcase_add_test(tc, syncs_that_are_none);
 	tcase_add_test(tc, all_or_none);
+	tcase_add_test(tc, one_buffer_for_all);
 	tcase_add_test(tc, order_by_what_is_read_and_written);
 	tcase_add_test(tc, board_memory_is_wiped);
 	tcase_add_test(tc, timelines_and_sync_files);
