@@ -357,19 +357,37 @@ static int sync_check(const struct drm_gem_object *obj, struct drm_facet_bo_sync
 	return to_facet_bo((struct drm_gem_object *)obj)->piece ? -EOPNOTSUPP : 0;
 }
 
-/* The whole of it: the API has no parts of a table, and where it costs anything jobs are large. */
-static int sync_all(struct facet_device *facet, struct facet_bo *bo, u32 flags)
+/* [begin, end) of the object, run by run. */
+static void sync_runs(struct device *dev, struct sg_table *sgt, u64 begin, u64 end, u32 flags)
 {
-	struct device *dev = facet->drm.dev;
+	struct scatterlist *sg;
+	u64 at = 0;
+	u32 i;
+
+	for_each_sgtable_dma_sg (sgt, sg, i) {
+		u64 from = max(begin, at), to = min(end, at + sg_dma_len(sg));
+
+		if (from < to && flags & DRM_FACET_TO_DEVICE)
+			dma_sync_single_range_for_device(dev, sg_dma_address(sg), from - at,
+							 to - from, DMA_BIDIRECTIONAL);
+		if (from < to && flags & DRM_FACET_FROM_DEVICE)
+			dma_sync_single_range_for_cpu(dev, sg_dma_address(sg), from - at, to - from,
+						      DMA_BIDIRECTIONAL);
+		at += sg_dma_len(sg);
+	}
+}
+
+static int sync_range(struct facet_device *facet, struct facet_bo *bo,
+		      const struct drm_facet_bo_sync *args)
+{
+	u64 end = args->length ? args->offset + args->length : bo->base.base.size;
 	int err = 0;
 
 	mutex_lock(&facet->boxes);
 	if (!bo->mapped || !bo->base.sgt)
 		err = -ENODEV;
-	if (!err && flags & DRM_FACET_TO_DEVICE)
-		dma_sync_sgtable_for_device(dev, bo->base.sgt, DMA_BIDIRECTIONAL);
-	if (!err && flags & DRM_FACET_FROM_DEVICE)
-		dma_sync_sgtable_for_cpu(dev, bo->base.sgt, DMA_BIDIRECTIONAL);
+	else
+		sync_runs(facet->drm.dev, bo->base.sgt, args->offset, end, args->flags);
 	mutex_unlock(&facet->boxes);
 	return err;
 }
@@ -388,7 +406,7 @@ int facet_bo_sync_ioctl(struct drm_device *drm, void *data, struct drm_file *drm
 		return -ENOENT;
 	err = sync_check(obj, args);
 	if (!err)
-		err = sync_all(to_facet(drm), to_facet_bo(obj), args->flags);
+		err = sync_range(to_facet(drm), to_facet_bo(obj), args);
 	drm_gem_object_put(obj);
 	return err;
 }

@@ -11,12 +11,6 @@ struct block {
 	_Alignas(8) uint8_t bytes[BLOCK_MAX];
 };
 
-static const uint64_t written[SHELL_OPS] = {
-#define WRITTEN(name, args, fewest, most, mask) mask,
-	SHELL_OP_TABLE_OF(WRITTEN)
-#undef WRITTEN
-};
-
 /* ---- writing a job down ---- */
 
 static struct shell_operand operand_of(const struct shell_extent *extent, bool out)
@@ -54,7 +48,7 @@ static int block_fill(const struct card *card, const struct shell_call *call, st
 		if (extent->memory &&
 		    card_memory_lost(card, (const struct card_memory *)extent->memory))
 			return -ESTALE;
-		operand[i] = operand_of(extent, written[call->op] >> i & 1);
+		operand[i] = operand_of(extent, shell_op_writes(call->op) >> i & 1);
 	}
 	memcpy(block->bytes + bytes, call->args, call->args_bytes);
 	*entry = (struct shell_entry){

@@ -156,6 +156,28 @@ static void fill_operands(const struct shell_call *call, struct drm_facet_operan
 	}
 }
 
+/* Host memory goes over to the board before a job, all of it, and what the job wrote comes back: where caches
+ * are coherent that is nothing, elsewhere bytes are moved. */
+static int hand_over(struct drm_port *drm, const struct shell_call *call, uint64_t mask,
+		     uint32_t flags)
+{
+	for (uint32_t i = 0; i < call->operands; i++) {
+		const struct shell_extent *operand = &call->operand[i];
+		const struct drm_memory *m = (const struct drm_memory *)operand->memory;
+		struct drm_facet_bo_sync sync = {.flags = flags};
+
+		if (!m || m->base.place == SHELL_PLACE_BOARD || !operand->length ||
+		    !(mask >> i & 1))
+			continue;
+		sync.handle = m->handle;
+		sync.offset = operand->offset;
+		sync.length = operand->length;
+		if (drmIoctl(drm->fd, DRM_IOCTL_FACET_BO_SYNC, &sync))
+			return -errno;
+	}
+	return 0;
+}
+
 /* The fence of a unit's syncobj is that of the job submitted last: one call in flight a unit. */
 static int call_submit(struct drm_port *drm, const struct shell_call *call, uint32_t index,
 		       uint64_t *sequence)
@@ -174,6 +196,8 @@ static int call_submit(struct drm_port *drm, const struct shell_call *call, uint
 
 	if (!err)
 		err = program_get(drm, call, &job.prog);
+	if (!err)
+		err = hand_over(drm, call, UINT64_MAX, DRM_FACET_TO_DEVICE);
 	if (err)
 		return err;
 	fill_operands(call, operands);
@@ -231,6 +255,9 @@ static void call_finish(struct drm_port *drm, struct shell_call *call,
 		call->error = -EIO;
 	else
 		call->error = error_of(&state);
+	if (!call->error)
+		call->error =
+			hand_over(drm, call, shell_op_writes(call->op), DRM_FACET_FROM_DEVICE);
 	call->status = state.status;
 	call->value = state.value;
 	call->device_ns = state.device_ns;

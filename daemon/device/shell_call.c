@@ -303,3 +303,14 @@ int shell_run(struct shell_device *shell, const struct device_batch *batch, uint
 		return shell_run_load(shell, command);
 	return all_placed(shell, command) ? run[command->op](shell, command, &call) : -EINVAL;
 }
+
+uint64_t shell_op_writes(enum shell_op op)
+{
+	static const uint64_t written[SHELL_OPS] = {
+#define WRITTEN(name, args, fewest, most, mask) mask,
+		SHELL_OP_TABLE_OF(WRITTEN)
+#undef WRITTEN
+	};
+
+	return (uint32_t)op < SHELL_OPS ? written[op] : 0;
+}

@@ -59,6 +59,9 @@ struct shell_call {
 /* What the call is to do; the arguments are copied. */
 void shell_call_op(struct shell_call *call, enum shell_op op, const void *args, uint32_t bytes);
 
+/* Bit i: operand i of the op is written. */
+uint64_t shell_op_writes(enum shell_op op);
+
 struct shell_port;
 struct shell_port_ops {
 	void (*caps)(const struct shell_port *port, struct shell_port_caps *caps);

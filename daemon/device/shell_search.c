@@ -201,19 +201,23 @@ static const struct shell_survivors *answer_of(const struct scan_call *c, uint32
 								 sizeof(struct shell_survivor)));
 }
 
-/* The board's word is not taken for where a row is. */
+/* The board's word is not taken for where a row is, and may change while it is read. */
 static int offer(const struct scan *scan, const struct scan_call *c, uint32_t query)
 {
 	const struct shell_survivors *answer = answer_of(c, query);
 	const struct shell_survivor *survivor = (const void *)(answer + 1);
 	uint64_t rows = (c->end - c->begin) * SEARCH_TILE_ROWS;
+	uint32_t stored = __atomic_load_n(&answer->stored, __ATOMIC_RELAXED);
 
-	for (uint32_t i = 0; i < answer->stored; i++) {
+	if (stored > CAPACITY)
+		return -EIO;
+	for (uint32_t i = 0; i < stored; i++) {
+		uint32_t row = __atomic_load_n(&survivor[i].row, __ATOMIC_RELAXED);
 		struct search_hit hit;
 
-		if (survivor[i].row >= rows)
+		if (row >= rows)
 			return -EIO;
-		hit.row = c->begin * SEARCH_TILE_ROWS + survivor[i].row;
+		hit.row = c->begin * SEARCH_TILE_ROWS + row;
 		memcpy(&hit.s, &survivor[i].s, sizeof(hit.s));
 		if (isnan(hit.s) || hit.row >= scan->p->queries[query].rows)
 			return -EIO;
@@ -227,15 +231,17 @@ static int offer(const struct scan *scan, const struct scan_call *c, uint32_t qu
 /* The most that a query of the call found; -EIO for an answer that cannot be. */
 static int64_t most_found(const struct scan *scan, const struct scan_call *c)
 {
+	uint64_t rows = (c->end - c->begin) * SEARCH_TILE_ROWS;
 	uint32_t most = 0;
 
 	for (uint32_t i = 0; i < scan->p->count; i++) {
 		const struct shell_survivors *answer = answer_of(c, i);
+		uint32_t found = __atomic_load_n(&answer->found, __ATOMIC_RELAXED);
 
-		if (answer->stored != (answer->found < CAPACITY ? answer->found : CAPACITY))
+		if (found > rows || answer->stored != (found < CAPACITY ? found : CAPACITY))
 			return -EIO;
-		if (answer->found > most)
-			most = answer->found;
+		if (found > most)
+			most = found;
 	}
 	return most;
 }

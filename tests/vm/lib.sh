@@ -47,3 +47,22 @@ verdict() {
 	fi
 	exit "$(cat "$run/status")"
 }
+
+# make_vectors FOLDER: a gallery of 6,000 templates, its labels and 30 queries near some of them.
+make_vectors() {
+	python3 - "$1" <<'PY'
+import array, random, struct, sys
+random.seed(2)
+rows, dim, folder = 6000, 128, sys.argv[1]
+def save(name, data):
+    head = "{'descr': '<f4', 'fortran_order': False, 'shape': (%d, %d), }" % (len(data) // dim, dim)
+    head += ' ' * ((64 - (11 + len(head)) % 64) % 64) + '\n'
+    with open(folder + '/' + name, 'wb') as f:
+        f.write(b'\x93NUMPY\x01\x00' + struct.pack('<H', len(head)) + head.encode())
+        data.tofile(f)
+x = array.array('f', (random.random() - 0.5 for _ in range(rows * dim)))
+save('x.npy', x)
+save('q.npy', array.array('f', (v + 0.2 * (random.random() - 0.5) for v in x[:30 * dim])))
+open(folder + '/labels', 'w').write(''.join('s%d\n' % (i // 3) for i in range(rows)))
+PY
+}

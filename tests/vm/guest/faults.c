@@ -57,6 +57,7 @@ static void one(int fd, uint32_t ctx, uint32_t prog, const uint32_t bo[2], uint3
 		err = ETIME;
 	if (!err)
 		err = -node_state(fd, ctx, sequence).error;
+	node_sync(fd, bo[0], DRM_FACET_FROM_DEVICE);
 	if (!err)
 		*(memcmp(in, out, NODE_BYTES) ? &seen->wrong : &seen->right) += 1;
 	else

@@ -559,9 +559,12 @@ static bool works(int fd)
 	uint8_t *from = node_map(fd, in, NODE_BYTES), *to = node_map(fd, out, NODE_BYTES);
 
 	memset(from, 0x5a, NODE_BYTES);
-	return !node_submit_echo(fd, node_ctx(fd, 0, 0), node_echo(fd, NODE_BYTES), out, in, sync,
-				 NULL) &&
-	       !node_wait(fd, sync, 10000) && !memcmp(from, to, NODE_BYTES);
+	if (node_submit_echo(fd, node_ctx(fd, 0, 0), node_echo(fd, NODE_BYTES), out, in, sync,
+			     NULL) ||
+	    node_wait(fd, sync, 10000))
+		return false;
+	node_sync(fd, out, DRM_FACET_FROM_DEVICE);
+	return !memcmp(from, to, NODE_BYTES);
 }
 
 static void report(const struct count (*counts)[OPERATIONS])

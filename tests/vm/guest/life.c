@@ -120,6 +120,7 @@ static int client_run(struct client *c, uint8_t value)
 	if (err)
 		return err;
 	err = -state.error;
+	node_sync(c->fd, c->out, DRM_FACET_FROM_DEVICE);
 	if (!err)
 		ck_assert(c->to[0] == value && !memcmp(c->to, c->to + 1, NODE_BYTES - 1));
 	return err;

@@ -118,6 +118,13 @@ int node_wait(int fd, uint32_t syncobj, uint64_t timeout_ms)
 	return node_call(fd, DRM_IOCTL_SYNCOBJ_WAIT, &wait);
 }
 
+void node_sync(int fd, uint32_t handle, uint32_t flags)
+{
+	struct drm_facet_bo_sync sync = {.handle = handle, .flags = flags};
+
+	node_call(fd, DRM_IOCTL_FACET_BO_SYNC, &sync);
+}
+
 int node_submit_echo(int fd, uint32_t ctx, uint32_t prog, uint32_t out, uint32_t in,
 		     uint32_t syncobj, uint64_t *sequence)
 {
@@ -130,8 +137,11 @@ int node_submit_echo(int fd, uint32_t ctx, uint32_t prog, uint32_t out, uint32_t
 		.jobs = {(uint64_t)(uintptr_t)&job, 1, sizeof(job)},
 		.syncs = {(uint64_t)(uintptr_t)&sync, syncobj ? 1 : 0, sizeof(sync)},
 	};
-	int err = node_call(fd, DRM_IOCTL_FACET_SUBMIT, &submit);
+	int err;
 
+	node_sync(fd, in, DRM_FACET_TO_DEVICE);
+	node_sync(fd, out, DRM_FACET_TO_DEVICE);
+	err = node_call(fd, DRM_IOCTL_FACET_SUBMIT, &submit);
 	if (sequence)
 		*sequence = submit.first;
 	return err;

@@ -28,7 +28,10 @@ uint32_t node_syncobj(int fd);
 /* 0, or ETIME. */
 int node_wait(int fd, uint32_t syncobj, uint64_t timeout_ms);
 
-/* out = in by one job; its syncobj, if not 0, is signalled. 0 or errno; *sequence is the job's number. */
+/* Bytes go over to the board, or come back (DRM_FACET_TO_DEVICE, _FROM_DEVICE). Nothing for a bank's. */
+void node_sync(int fd, uint32_t handle, uint32_t flags);
+
+/* Hands both buffers over, then: out = in by one job; its syncobj, if not 0, is signalled. 0 or errno; *sequence is the job's number. */
 int node_submit_echo(int fd, uint32_t ctx, uint32_t prog, uint32_t out, uint32_t in,
 		     uint32_t syncobj, uint64_t *sequence);
 struct drm_facet_job_state node_state(int fd, uint32_t ctx, uint64_t sequence);

@@ -260,6 +260,7 @@ START_TEST(resets_on_command)
 	ck_assert_int_eq(write_file(DEBUG "facet/*/inject/reset", "1\n"), 0);
 	ck_assert_int_eq(node_wait(fd, sync_done, 30000), 0);
 	ck_assert_int_eq(node_state(fd, ctx, 1).error, 0);
+	node_sync(fd, out, DRM_FACET_FROM_DEVICE);
 	ck_assert(to[0] == 7 && to[NODE_BYTES - 1] == 7);
 	ck_assert_uint_gt(node_health(fd).unit_resets, before.unit_resets);
 	/* Memory is lost with the device: this file is of before. */

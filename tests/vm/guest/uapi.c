@@ -5,6 +5,7 @@
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/udmabuf.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -428,6 +429,7 @@ START_TEST(all_or_none)
 	in = node_map(fd, c.in, NODE_BYTES);
 	out = node_map(fd, c.out, NODE_BYTES);
 	memset(in, 7, NODE_BYTES);
+	node_sync(fd, c.in, DRM_FACET_TO_DEVICE);
 	c.job[1].flags = 1;
 	ck_assert_int_eq(CALL(DRM_IOCTL_FACET_SUBMIT, c.submit), EINVAL);
 	usleep(50000);
@@ -439,6 +441,7 @@ START_TEST(all_or_none)
 	ck_assert_int_eq(CALL(DRM_IOCTL_FACET_SUBMIT, c.submit), 0);
 	ck_assert_uint_eq(c.submit.first, 1);
 	ck_assert_int_eq(node_wait(fd, c.sync.handle, 5000), 0);
+	node_sync(fd, c.out, DRM_FACET_FROM_DEVICE);
 	ck_assert(!memcmp(in, out, NODE_BYTES));
 	state = node_state(fd, c.ctx, 2);
 	ck_assert_uint_eq(state.state, DRM_FACET_JOB_DONE);
@@ -448,7 +451,6 @@ START_TEST(all_or_none)
 }
 END_TEST
 
-/* Chains over buffers in host memory of many runs and in a bank, by implicit order alone. */
 /* One buffer object is what jobs of many contexts read and what they write. */
 START_TEST(one_buffer_for_all)
 {
@@ -470,6 +472,7 @@ START_TEST(one_buffer_for_all)
 }
 END_TEST
 
+/* Chains over buffers in host memory of many runs and in a bank, by implicit order alone. */
 START_TEST(order_by_what_is_read_and_written)
 {
 	const uint64_t bytes = 3 << 20;
@@ -486,6 +489,7 @@ START_TEST(order_by_what_is_read_and_written)
 		ck_assert_int_eq(node_submit_echo(fd, ctx[1], prog, b2, b, 0, NULL), 0);
 		ck_assert_int_eq(node_submit_echo(fd, ctx[round % 2], prog, d, b2, 0, NULL), 0);
 		ck_assert_int_eq(WAIT(.handle = d, .timeout_ns = INT64_MAX), 0);
+		node_sync(fd, d, DRM_FACET_FROM_DEVICE);
 		ck_assert(!memcmp(from, to, bytes));
 		ck_assert_int_eq(WAIT(.handle = a, .flags = DRM_FACET_WAIT_IDLE), 0);
 	}
@@ -506,6 +510,7 @@ START_TEST(board_memory_is_wiped)
 		memset(at, 0xee, bytes);
 		ck_assert_int_eq(node_submit_echo(fd, ctx, prog, host, bank, 0, NULL), 0);
 		ck_assert_int_eq(WAIT(.handle = host, .timeout_ns = INT64_MAX), 0);
+		node_sync(fd, host, DRM_FACET_FROM_DEVICE);
 		ck_assert(all_are(at, 0, bytes));
 		memset(at, 0xee, bytes);
 		ck_assert_int_eq(node_submit_echo(fd, ctx, prog, bank, host, 0, NULL), 0);
@@ -566,7 +571,50 @@ START_TEST(memory_shared_by_descriptor)
 	fd = second;
 	ck_assert_int_eq(node_submit_echo(fd, ctx, prog, out, in, 0, NULL), 0);
 	ck_assert_int_eq(WAIT(.handle = out, .timeout_ns = INT64_MAX), 0);
+	node_sync(fd, out, DRM_FACET_FROM_DEVICE);
 	ck_assert(all_are(to, 0x3c, NODE_BYTES));
+}
+END_TEST
+
+/* Memory of another driver's, scattered page by page: what a client has in a memfd. */
+START_TEST(memory_of_others)
+{
+	const uint32_t pages = 600; /* more runs than one table of them holds */
+	struct udmabuf_create_list *list = calloc(1, sizeof(*list) + pages * sizeof(list->list[0]));
+	int device = open("/dev/udmabuf", O_RDWR | O_CLOEXEC);
+	int memory = memfd_create("facet", MFD_ALLOW_SEALING | MFD_CLOEXEC);
+	struct drm_prime_handle prime = {0};
+	uint32_t out = node_bo(fd, pages * 4096, 0, 0), prog, ctx;
+	uint8_t *to = node_map(fd, out, pages * 4096), *from;
+
+	ck_assert_int_ge(device, 0);
+	ck_assert_int_eq(ftruncate(memory, pages * 4096), 0);
+	ck_assert_int_eq(fcntl(memory, F_ADD_SEALS, F_SEAL_SHRINK), 0);
+	from = mmap(NULL, pages * 4096, PROT_READ | PROT_WRITE, MAP_SHARED, memory, 0);
+	for (uint32_t i = 0; i < pages * 4096; i++)
+		from[i] = (uint8_t)(i >> 12 ^ i);
+	list->count = pages;
+	for (uint32_t i = 0; i < pages; i++) /* from the last to the first: no two are one run */
+		list->list[i] = (struct udmabuf_create_item){(uint32_t)memory, 0,
+							     (pages - 1 - i) * 4096ull, 4096};
+	prime.fd = ioctl(device, UDMABUF_CREATE_LIST, list);
+	ck_assert_int_ge(prime.fd, 0);
+	ck_assert_int_eq(CALL(DRM_IOCTL_PRIME_FD_TO_HANDLE, prime), 0);
+	prog = node_echo(fd, pages * 4096);
+	ctx = node_ctx(fd, 0, 0);
+	ck_assert_int_eq(node_submit_echo(fd, ctx, prog, out, prime.handle, 0, NULL), 0);
+	ck_assert_int_eq(WAIT(.handle = out, .timeout_ns = INT64_MAX), 0);
+	node_sync(fd, out, DRM_FACET_FROM_DEVICE);
+	for (uint32_t i = 0; i < pages; i++)
+		ck_assert(!memcmp(to + i * 4096, from + (pages - 1 - i) * 4096, 4096));
+	/* A mapping of it is its owner's to give. */
+	ck_assert_int_eq(CALL(DRM_IOCTL_FACET_BO_MMAP_OFFSET,
+			      (struct drm_facet_bo_mmap_offset){.handle = prime.handle}),
+			 EACCES);
+	close(prime.fd);
+	close(memory);
+	close(device);
+	free(list);
 }
 END_TEST
 
@@ -717,6 +765,8 @@ int main(void)
 	tcase_add_test(tc, board_memory_is_wiped);
 	tcase_add_test(tc, timelines_and_sync_files);
 	tcase_add_test(tc, memory_shared_by_descriptor);
+	if (!access("/dev/udmabuf", W_OK))
+		tcase_add_test(tc, memory_of_others);
 	tcase_add_test(tc, submitting_without_waiting);
 	tcase_add_test(tc, killed_at_any_point);
 	tcase_add_test(tc, jobs_of_a_destroyed_context);
