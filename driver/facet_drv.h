@@ -41,6 +41,7 @@
 #define FACET_PROGRAMS	   1024u
 #define FACET_RING_LOG2	   3u /* entries of a ring, at most */
 #define FACET_RING_JOBS	   4u /* in a unit's ring at a time: more would only delay who is urgent */
+#define FACET_IN_VAIN	   3u /* resets of a unit that helped nothing: then the device is */
 #define FACET_RERUNS	   3u /* a job that others' resets broke off so often is given up */
 #define FACET_BLOCK_MAX	   (FACET_OPERANDS_MAX * sizeof(struct shell_operand) + FACET_ARGS_MAX)
 #define FACET_EVENT_COUNT  6u
@@ -80,7 +81,7 @@ struct facet_unit {
 	u64 sequence; /* never set back, so that what is stale shows */
 	ktime_t head_since, moved_at;
 	u32 progress;
-	u32 resets;
+	u32 resets, in_vain; /* in_vain: since a job ended well */
 	u64 jobs, busy_ns;
 
 	struct delayed_work watch; /* on facet_device.wq, while something runs */

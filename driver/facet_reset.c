@@ -4,6 +4,9 @@
  * an interrupt are taken, and one that takes too long, makes no progress, or a unit that stopped, leads
  * up a ladder: reset of the unit, of the device, of the bus; then the board is wedged.
  *
+ * A board that has reset itself is not enabled any more: nothing but a reset of the device helps, nor does
+ * more than that where a unit's own has been in vain a few times.
+ *
  * After a reset, who was in work on a unit that hung is guilty and ends; what others had on the ring is
  * innocent and runs again, in the same order. A unit that stopped by itself accuses nobody: its job runs
  * again too, a few times. Where board memory was lost every file of before gets ENODEV.
@@ -43,6 +46,12 @@ static int judge(struct facet_unit *unit)
 		err = -ETIMEDOUT;
 	spin_unlock_irqrestore(&unit->lock, flags);
 	return err;
+}
+
+/* False: it has reset itself. */
+static bool is_enabled(const struct facet_device *facet)
+{
+	return facet_get(facet, SHELL_R_CONTROL) & SHELL_CONTROL_ENABLE;
 }
 
 /* ---- after a reset ---- */
@@ -197,6 +206,19 @@ static const char *reason(int error)
 				   : "a reset was asked for";
 }
 
+static bool vain(struct facet_unit *unit)
+{
+	unsigned long flags;
+	bool is;
+
+	spin_lock_irqsave(&unit->lock, flags);
+	is = unit->in_vain++ >= FACET_IN_VAIN;
+	if (is)
+		unit->in_vain = 0;
+	spin_unlock_irqrestore(&unit->lock, flags);
+	return is;
+}
+
 /* @whole: the device at once. -ENODEV: it is gone. */
 static int recover(struct facet_unit *unit, int error, bool whole)
 {
@@ -207,6 +229,7 @@ static int recover(struct facet_unit *unit, int error, bool whole)
 		facet_unit_get(unit, SHELL_U_STATUS), facet_unit_get(unit, SHELL_U_STOP));
 	facet_dump(facet, unit, error);
 	hold(unit);
+	whole |= vain(unit);
 	err = whole ? -EOPNOTSUPP : reset_unit(unit);
 	if (!whole)
 		trace_facet_reset(facet, unit->index, error, err);
@@ -243,8 +266,10 @@ static int look(struct facet_unit *unit)
 	if (!unit->index && test_and_clear_bit(FACET_FORCE_DEVICE, &facet->force))
 		return recover(unit, -ECANCELED, true);
 	err = judge(unit);
+	if (!err && !is_enabled(facet))
+		err = -EIO;
 	if (err && err != -ENODEV)
-		err = recover(unit, err, false);
+		err = recover(unit, err, !is_enabled(facet));
 	return err;
 }
 

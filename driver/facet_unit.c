@@ -111,6 +111,8 @@ static void account(struct facet_unit *unit, const struct facet_job *job)
 	u64 ticks = le64_to_cpu(job->completion.end) - le64_to_cpu(job->completion.begin);
 
 	unit->jobs++;
+	if (le32_to_cpu(job->completion.status) == SHELL_OK)
+		unit->in_vain = 0;
 	unit->busy_ns += mul_u64_u32_div(ticks, NSEC_PER_SEC, unit->facet->time_hz);
 	unit->head_since = ktime_get();
 	unit->moved_at = unit->head_since;

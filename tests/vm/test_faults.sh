@@ -1,6 +1,9 @@
 #!/usr/bin/env bash
 # A board that goes wrong under load from two clients: who is innocent loses nothing, and it works again.
+# FACET_LONG: a thousand rounds more.
 set -u
 cd "$(dirname "$0")/../.."
 export BUILD=${BUILD:-build}
-exec tests/vm/um-run -l -t 400 env CK_TIMEOUT_MULTIPLIER=3 "$(realpath "$BUILD")/tests/vm/guest/faults"
+rounds=${FACET_LONG:+1000}
+rounds=${FACET_FAULT_ROUNDS:-$rounds}
+exec tests/vm/um-run -l -t 3600 env ${rounds:+FACET_FAULT_ROUNDS="$rounds"} CK_TIMEOUT_MULTIPLIER=3 "$(realpath "$BUILD")/tests/vm/guest/faults"

@@ -10,18 +10,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "tests/suite.h"
 
-#define ROUNDS	   60
+#define ROUNDS	   60 /* jobs of a client */
+#define FEW	   12 /* of one in the long run */
 #define TIMEOUT_MS 700
 #define UNIT	   (UINT64_C(1) << 1)
 
 /* What a client has seen. */
 struct seen {
-	uint32_t right, wrong, timed_out, cancelled, failed, other;
+	uint32_t right, wrong, timed_out, cancelled, failed, lost, other;
 };
 
 static const struct fault {
@@ -42,53 +44,98 @@ static const struct fault {
 	{"fault fail:unit=1,status=13,count=2", true, false, false},
 	{"fault ecc:unit=1,count=1", true, false, false},
 	{"fault slow:unit=1,us=20000,count=10", false, false, false},
+	{"fault bus-error:unit=1,after=3,count=1", true, false, false},
+	{"fault dma-outside:unit=1,after=3,address=0xfffffffff000,count=1", true, false, false},
+	{"fault self-reset:unit=1,after=2,count=1", true, false, true},
+	{"fault slow-link:rate=20000000", false, false, false},
+	{"fault narrow-link:lanes=1", false, false, false},
+	{"fault hot:value=95000", false, false, false},
 	{"fault stuck-reset:count=1;hang:unit=1,count=1", true, false, true},
 };
 
-static void one(int fd, uint32_t ctx, uint32_t prog, const uint32_t bo[2], uint32_t sync,
-		struct seen *seen, uint8_t *in, const uint8_t *out, uint8_t value)
+struct client {
+	int fd;
+	uint32_t bo[2], prog, sync, ctx;
+	uint8_t *out, *in;
+};
+
+static struct client client_open(void)
+{
+	struct client c = {.fd = node_open()};
+
+	for (int i = 0; i < 2; i++)
+		c.bo[i] = node_bo(c.fd, NODE_BYTES, 0, 0);
+	c.prog = node_echo(c.fd, NODE_BYTES);
+	c.sync = node_syncobj(c.fd);
+	c.ctx = node_ctx(c.fd, UNIT, TIMEOUT_MS);
+	c.out = node_map(c.fd, c.bo[0], NODE_BYTES);
+	c.in = node_map(c.fd, c.bo[1], NODE_BYTES);
+	return c;
+}
+
+static void client_close(struct client *c)
+{
+	munmap(c->out, NODE_BYTES);
+	munmap(c->in, NODE_BYTES);
+	close(c->fd);
+}
+
+static int job(struct client *c, uint8_t value)
 {
 	uint64_t sequence;
 	int err;
 
-	memset(in, value, NODE_BYTES);
-	err = node_submit_echo(fd, ctx, prog, bo[0], bo[1], sync, &sequence);
-	if (!err && node_wait(fd, sync, 20000))
+	memset(c->in, value, NODE_BYTES);
+	err = node_submit_echo(c->fd, c->ctx, c->prog, c->bo[0], c->bo[1], c->sync, &sequence);
+	if (!err && node_wait(c->fd, c->sync, 60000))
 		err = ETIME;
 	if (!err)
-		err = -node_state(fd, ctx, sequence).error;
-	node_sync(fd, bo[0], DRM_FACET_FROM_DEVICE);
-	if (!err)
-		*(memcmp(in, out, NODE_BYTES) ? &seen->wrong : &seen->right) += 1;
-	else
-		*(err == ETIMEDOUT   ? &seen->timed_out
-		  : err == ECANCELED ? &seen->cancelled
-		  : err == EIO	     ? &seen->failed
-				     : &seen->other) += 1;
+		err = -node_state(c->fd, c->ctx, sequence).error;
+	node_sync(c->fd, c->bo[0], DRM_FACET_FROM_DEVICE);
+	return err;
 }
 
-/* A banned context is made anew, as a client would. */
-static struct seen client(uint8_t first)
+static uint32_t *kind_of(struct seen *seen, int err)
 {
-	int fd = node_open();
-	uint32_t bo[2] = {node_bo(fd, NODE_BYTES, 0, 0), node_bo(fd, NODE_BYTES, 0, 0)};
-	uint32_t prog = node_echo(fd, NODE_BYTES), sync = node_syncobj(fd);
-	uint32_t ctx = node_ctx(fd, UNIT, TIMEOUT_MS);
-	uint8_t *out = node_map(fd, bo[0], NODE_BYTES), *in = node_map(fd, bo[1], NODE_BYTES);
+	switch (err) {
+	case ETIMEDOUT:
+		return &seen->timed_out;
+	case ECANCELED:
+		return &seen->cancelled;
+	case EIO:
+		return &seen->failed;
+	case ENODEV:
+		return &seen->lost;
+	default:
+		return &seen->other;
+	}
+}
+
+/* A banned context is made anew, and where memory was lost the node is opened anew, as a client would. */
+static struct seen work(uint8_t first, uint32_t jobs)
+{
+	struct client c = client_open();
 	struct seen seen = {0};
 
-	for (int i = 0; i < ROUNDS; i++) {
-		uint32_t bad = seen.timed_out + seen.cancelled;
+	for (uint32_t i = 0; i < jobs; i++) {
+		int err = job(&c, (uint8_t)(first + 2 * i));
 
-		one(fd, ctx, prog, bo, sync, &seen, in, out, (uint8_t)(first + 2 * i));
-		if (seen.timed_out + seen.cancelled != bad)
-			ctx = node_ctx(fd, UNIT, TIMEOUT_MS);
+		*(err				    ? kind_of(&seen, err)
+		  : memcmp(c.in, c.out, NODE_BYTES) ? &seen.wrong
+						    : &seen.right) += 1;
+		if (err == ETIMEDOUT || err == ECANCELED)
+			c.ctx = node_ctx(c.fd, UNIT, TIMEOUT_MS);
+		if (err == ENODEV && seen.lost < 10) {
+			client_close(&c);
+			c = client_open();
+			i--; /* once more */
+		}
 	}
-	close(fd);
+	client_close(&c);
 	return seen;
 }
 
-static int client_start(uint8_t first, int *from)
+static int client_start(uint8_t first, uint32_t jobs, int *from)
 {
 	int ends[2];
 	pid_t pid;
@@ -96,7 +143,7 @@ static int client_start(uint8_t first, int *from)
 	ck_assert_int_eq(pipe(ends), 0);
 	pid = fork();
 	if (!pid) {
-		struct seen seen = client(first);
+		struct seen seen = work(first, jobs);
 
 		_exit(write(ends[1], &seen, sizeof(seen)) != sizeof(seen));
 	}
@@ -117,45 +164,114 @@ static struct seen client_end(pid_t pid, int from)
 	return seen;
 }
 
-START_TEST(under_load)
+static void ck_seen(const struct fault *fault, const struct seen *seen, uint32_t jobs)
 {
-	const struct fault *fault = &faults[_i];
-	int fd = node_open(), from[2];
-	struct drm_facet_health before, after;
-	struct seen seen[2], later;
-	pid_t pid[2];
+	const struct seen *a = &seen[0], *b = &seen[1];
 
-	ck_assert_int_ge(fd, 0);
-	before = node_health(fd);
+	ck_assert_uint_eq(a->wrong + b->wrong, 0);
+	ck_assert_uint_eq(a->other + b->other, 0);
+	ck_assert_uint_le(a->timed_out + b->timed_out, 1);
+	/* What had no error of its own is right, in the end. */
 	for (int i = 0; i < 2; i++)
-		pid[i] = client_start((uint8_t)i, &from[i]);
+		ck_assert_uint_eq(seen[i].right + seen[i].timed_out + seen[i].cancelled +
+					  seen[i].failed,
+				  jobs);
+	if (!fault->ends_jobs)
+		ck_assert_uint_eq(a->right + b->right, 2 * jobs);
+	if (!fault->device_reset)
+		ck_assert_uint_eq(a->lost + b->lost, 0);
+}
+
+static void under(const struct fault *fault, uint32_t jobs, struct seen seen[2])
+{
+	pid_t pid[2];
+	int from[2];
+
+	for (int i = 0; i < 2; i++)
+		pid[i] = client_start((uint8_t)i, jobs, &from[i]);
 	usleep(20000);
 	ck_assert_msg(node_board(fault->command), "%s", fault->command);
 	for (int i = 0; i < 2; i++)
 		seen[i] = client_end(pid[i], from[i]);
 	node_board("clear");
+}
+
+START_TEST(under_load)
+{
+	const struct fault *fault = &faults[_i];
+	int fd = node_open();
+	struct drm_facet_health before, after;
+	struct seen seen[2], later;
+
+	ck_assert_int_ge(fd, 0);
+	before = node_health(fd);
+	under(fault, ROUNDS, seen);
 	after = node_health(fd);
 	for (int i = 0; i < 2; i++)
-		printf("%s: right %u wrong %u timed out %u cancelled %u failed %u other %u\n",
+		printf("%s: right %u wrong %u timed out %u cancelled %u failed %u lost %u other "
+		       "%u\n",
 		       fault->command, seen[i].right, seen[i].wrong, seen[i].timed_out,
-		       seen[i].cancelled, seen[i].failed, seen[i].other);
+		       seen[i].cancelled, seen[i].failed, seen[i].lost, seen[i].other);
 	printf("  resets %u + %u, interrupts lost %llu, storms %llu\n",
 	       after.unit_resets - before.unit_resets, after.device_resets - before.device_resets,
 	       (unsigned long long)(after.interrupts_lost - before.interrupts_lost),
 	       (unsigned long long)(after.storms - before.storms));
-	ck_assert_uint_eq(seen[0].wrong + seen[1].wrong, 0);
-	ck_assert_uint_le(seen[0].timed_out + seen[1].timed_out, 1);
-	if (!fault->ends_jobs)
-		ck_assert_uint_eq(seen[0].right + seen[1].right, 2 * ROUNDS);
-	if (!fault->device_reset)
-		ck_assert_uint_eq(seen[0].other + seen[1].other, 0);
+	ck_seen(fault, seen, ROUNDS);
 	if (fault->unit_reset)
 		ck_assert_uint_gt(after.unit_resets, before.unit_resets);
 	if (fault->device_reset)
 		ck_assert_uint_gt(after.device_resets, before.device_resets);
 	close(fd);
-	later = client(9);
+	later = work(9, ROUNDS);
 	ck_assert_uint_eq(later.right, ROUNDS);
+}
+END_TEST
+
+static uint64_t bank_free(int fd, uint32_t index)
+{
+	struct drm_facet_bank bank = {0};
+	struct drm_facet_dev_query query = {.type = DRM_FACET_QUERY_BANK,
+					    .index = index,
+					    .size = sizeof(bank),
+					    .pointer = (uint64_t)(uintptr_t)&bank};
+
+	ck_assert_int_eq(node_call(fd, DRM_IOCTL_FACET_DEV_QUERY, &query), 0);
+	return bank.bytes_free;
+}
+
+/* Fault upon fault, so many rounds: nothing is wrong at any time and nothing is left at the end. */
+START_TEST(over_and_over)
+{
+	const uint32_t rounds = (uint32_t)atoi(getenv("FACET_FAULT_ROUNDS"));
+	struct drm_facet_health health;
+	uint32_t sum[7] = {0};
+	int fd = node_open();
+	uint64_t before = bank_free(fd, 0);
+
+	close(fd);
+	for (uint32_t i = 0; i < rounds; i++) {
+		const struct fault *fault = &faults[i * 7 % (sizeof(faults) / sizeof(faults[0]))];
+		struct seen seen[2];
+
+		under(fault, FEW, seen);
+		ck_seen(fault, seen, FEW);
+		for (int k = 0; k < 7; k++)
+			sum[k] += ((uint32_t *)&seen[0])[k] + ((uint32_t *)&seen[1])[k];
+		if (i % 100 == 99) {
+			printf("%u rounds\n", i + 1);
+			fflush(stdout);
+		}
+	}
+	fd = node_open();
+	health = node_health(fd);
+	printf("%u rounds: right %u wrong %u timed out %u cancelled %u failed %u lost %u other %u; "
+	       "resets of units %u, of the device %u\n",
+	       rounds, sum[0], sum[1], sum[2], sum[3], sum[4], sum[5], sum[6], health.unit_resets,
+	       health.device_resets);
+	ck_assert_uint_eq(health.state, DRM_FACET_HEALTH_OK);
+	ck_assert_uint_eq(bank_free(fd, 0), before);
+	close(fd);
+	ck_assert_uint_eq(work(9, ROUNDS).right, ROUNDS);
 }
 END_TEST
 
@@ -173,5 +289,12 @@ int main(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_loop_test(tc, under_load, 0, sizeof(faults) / sizeof(faults[0]));
 	suite_add_tcase(suite, tc);
+	if (getenv("FACET_FAULT_ROUNDS")) {
+		TCase *rounds = tcase_create("rounds");
+
+		tcase_set_timeout(rounds, 0);
+		tcase_add_test(rounds, over_and_over);
+		suite_add_tcase(suite, rounds);
+	}
 	return suite_run(suite);
 }
