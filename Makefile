@@ -52,7 +52,7 @@ LIBS_host   := -lprotobuf-c -lsodium -ljpeg -lpng -lexif -ljson-c -lm
 all: $(PROGRAMS) $(LIBS)
 
 help:
-	@echo "make all | driver | demo | check | check-ROOM | check-asan | check-tsan | check-long | bench | lint | format | install | deps | vm-kernel | vm-module | clean"
+	@echo "make all | driver | demo | check | check-ROOM | check-asan | check-tsan | check-kasan | check-long | bench | lint | format | install | deps | vm-kernel | vm-module | clean"
 	@echo "rooms: $(TEST_ROOMS)"
 
 # ---- rules -----------------------------------------------------------------------------------
@@ -366,6 +366,13 @@ lint:
 	@tools/lint
 
 # What `facetctl device virtual` boots; `make check` builds them too.
+# The driver under a kernel with two processors and everything that finds faults; builds that kernel.
+.PHONY: check-kasan
+check-kasan:
+	@tools/deps build check
+	@$(MAKE) --no-print-directory -j$(JOBS) all tests-vm
+	@BUILD=$(BUILD) tests/vm/check-kasan
+
 .PHONY: vm-kernel vm-module
 vm-kernel:
 	@tools/deps --optional check

@@ -225,12 +225,18 @@ START_TEST(a_lost_doorbell_is_a_hang)
 {
 	static char text[65536];
 	uint32_t ctx = node_ctx(fd, UNIT, 300), other = node_ctx(fd, UNIT, 0);
+	struct drm_facet_ctx_get_state state = {.ctx = ctx};
 	uint32_t resets = node_health(fd).unit_resets;
 
 	no_dump();
 	ck_assert_int_eq(write_file(DEBUG "facet/*/inject/doorbells", "1"), 0);
 	ck_assert_int_eq(run(ctx), ETIMEDOUT);
 	ck_assert_uint_eq(node_health(fd).unit_resets, resets + 1);
+	ck_assert_int_eq(node_submit_echo(fd, ctx, prog, out, in, 0, NULL), ECANCELED);
+	ck_assert_int_eq(node_call(fd, DRM_IOCTL_FACET_CTX_GET_STATE, &state), 0);
+	ck_assert_uint_eq(state.flags, DRM_FACET_CTX_TIMED_OUT | DRM_FACET_CTX_BANNED);
+	ck_assert_uint_eq(state.resets, 1);
+	ck_assert_int_eq(state.error, -ETIMEDOUT);
 	ck_assert_int_eq(run(other), 0);
 	ck_assert_int_gt(read_file("/sys/class/devcoredump/devcd*/data", text, sizeof(text)), 0);
 	ck_assert_ptr_nonnull(strstr(text, "facet dump 1\n"));

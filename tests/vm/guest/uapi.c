@@ -5,6 +5,8 @@
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
+#include <linux/sync_file.h>
 #include <linux/udmabuf.h>
 #include <poll.h>
 #include <signal.h>
@@ -246,6 +248,48 @@ START_TEST(a_bank_fills_up)
 	ck_assert_int_eq(CALL(DRM_IOCTL_FACET_BO_CREATE, args), ENOSPC);
 	node_close_bo(fd, handle[0]);
 	ck_assert_int_eq(CALL(DRM_IOCTL_FACET_BO_CREATE, args), 0);
+	node_close_bo(fd, args.handle);
+	while (n > 1)
+		node_close_bo(fd, handle[--n]);
+	for (int i = 0; i < 500; i++) { /* wiped in the background */
+		ck_assert_int_eq(query(DRM_FACET_QUERY_BANK, 1, &bank, &size), 0);
+		if (bank.bytes_free == bank.bytes)
+			break;
+		usleep(10000);
+	}
+	ck_assert_uint_eq(bank.bytes_free, bank.bytes);
+	ck_assert_uint_eq(bank.bytes_dirty, 0);
+}
+END_TEST
+
+/* A reset of the device leaves anything in board memory: not to be seen by who gets it. */
+START_TEST(memory_after_a_loss)
+{
+	const uint64_t bytes = 1 << 20;
+	struct drm_facet_health before = node_health(fd);
+	glob_t found = {0};
+	uint32_t host, bank, ctx;
+	uint8_t *at;
+	int file;
+
+	ck_assert_int_eq(glob("/sys/kernel/debug/facet/*/inject/reset", 0, NULL, &found), 0);
+	file = open(found.gl_pathv[0], O_WRONLY | O_CLOEXEC);
+	globfree(&found);
+	ck_assert_int_eq(write(file, "device", 6), 6);
+	close(file);
+	for (int i = 0; i < 500 && node_health(fd).generation == before.generation; i++)
+		usleep(10000);
+	close(fd);
+	fd = node_open();
+	host = node_bo(fd, bytes, 0, 0);
+	at = node_map(fd, host, bytes);
+	bank = node_bo(fd, bytes, DRM_FACET_BO_BANK, 0);
+	memset(at, 0xee, bytes);
+	ctx = node_ctx(fd, 0, 0);
+	ck_assert_int_eq(node_submit_echo(fd, ctx, node_echo(fd, bytes), host, bank, 0, NULL), 0);
+	ck_assert_int_eq(WAIT(.handle = host, .timeout_ns = INT64_MAX), 0);
+	node_sync(fd, host, DRM_FACET_FROM_DEVICE);
+	ck_assert(all_are(at, 0, bytes));
 }
 END_TEST
 
@@ -479,9 +523,12 @@ START_TEST(order_by_what_is_read_and_written)
 	uint32_t a = node_bo(fd, bytes, 0, 0), d = node_bo(fd, bytes, 0, 0);
 	uint32_t b = node_bo(fd, bytes, DRM_FACET_BO_BANK, 0);
 	uint32_t b2 = node_bo(fd, bytes, DRM_FACET_BO_BANK, 1);
-	uint32_t prog = node_echo(fd, bytes), ctx[2] = {node_ctx(fd, 0, 0), node_ctx(fd, 0, 0)};
+	uint32_t prog = node_echo(fd, bytes);
+	uint32_t ctx[2] = {node_ctx(fd, 1 << 0, 0), node_ctx(fd, 1 << 1, 0)}; /* units that differ */
 	uint32_t *from = node_map(fd, a, bytes), *to = node_map(fd, d, bytes);
 
+	/* The first job of a chain is the last to be done, if nobody waits for it. */
+	ck_assert(node_board("fault slow:unit=0,us=20000,count=0"));
 	for (uint32_t round = 1; round < 6; round++) {
 		for (uint32_t i = 0; i < bytes / 4; i++)
 			from[i] = i * 2654435761u + round;
@@ -493,6 +540,7 @@ START_TEST(order_by_what_is_read_and_written)
 		ck_assert(!memcmp(from, to, bytes));
 		ck_assert_int_eq(WAIT(.handle = a, .flags = DRM_FACET_WAIT_IDLE), 0);
 	}
+	ck_assert(node_board("clear"));
 }
 END_TEST
 
@@ -549,6 +597,28 @@ START_TEST(timelines_and_sync_files)
 }
 END_TEST
 
+/* A sync_file tells that the job failed, too. */
+START_TEST(fences_of_failed_jobs)
+{
+	struct drm_syncobj_handle file = {.flags = DRM_SYNCOBJ_HANDLE_TO_FD_FLAGS_EXPORT_SYNC_FILE};
+	struct sync_file_info info = {0};
+	struct call c;
+
+	sound(&c);
+	ck_assert(node_board("fault fail:count=1"));
+	c.submit.jobs.count = 1;
+	ck_assert_int_eq(CALL(DRM_IOCTL_FACET_SUBMIT, c.submit), 0);
+	ck_assert_int_eq(node_wait(fd, c.sync.handle, 10000), 0);
+	ck_assert_int_eq(node_state(fd, c.ctx, 1).error, -EIO);
+	file.handle = c.sync.handle;
+	ck_assert_int_eq(CALL(DRM_IOCTL_SYNCOBJ_HANDLE_TO_FD, file), 0);
+	ck_assert_int_eq(ioctl(file.fd, SYNC_IOC_FILE_INFO, &info), 0);
+	ck_assert_int_eq(info.status, -EIO);
+	close(file.fd);
+	ck_assert(node_board("clear"));
+}
+END_TEST
+
 START_TEST(memory_shared_by_descriptor)
 {
 	struct drm_prime_handle prime = {.flags = O_CLOEXEC | O_RDWR};
@@ -576,10 +646,12 @@ START_TEST(memory_shared_by_descriptor)
 }
 END_TEST
 
-/* Memory of another driver's, scattered page by page: what a client has in a memfd. */
+/* Memory of another driver's, scattered page by page: what a client has in a memfd. A table holds 256 runs. */
+static const uint32_t page_counts[] = {1, 2, 255, 256, 257, 510, 511, 512, 513, 600};
+
 START_TEST(memory_of_others)
 {
-	const uint32_t pages = 600; /* more runs than one table of them holds */
+	const uint32_t pages = page_counts[_i];
 	struct udmabuf_create_list *list = calloc(1, sizeof(*list) + pages * sizeof(list->list[0]));
 	int device = open("/dev/udmabuf", O_RDWR | O_CLOEXEC);
 	int memory = memfd_create("facet", MFD_ALLOW_SEALING | MFD_CLOEXEC);
@@ -654,6 +726,8 @@ END_TEST
 /* A client that is killed between any two calls leaves nothing behind, and others are not disturbed. */
 START_TEST(killed_at_any_point)
 {
+	uint32_t resets = node_health(fd).device_resets;
+
 	for (int round = 0; round < 12; round++) {
 		pid_t pid = fork();
 
@@ -670,7 +744,7 @@ START_TEST(killed_at_any_point)
 		kill(pid, SIGKILL);
 		ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
 	}
-	ck_assert_uint_eq(node_health(fd).device_resets, 0);
+	ck_assert_uint_eq(node_health(fd).device_resets, resets);
 }
 END_TEST
 
@@ -753,6 +827,7 @@ int main(void)
 	tcase_add_loop_test(tc, buffers_that_are_none, 0, sizeof(no_bos) / sizeof(no_bos[0]));
 	tcase_add_test(tc, buffers_are_zero_and_rounded);
 	tcase_add_test(tc, buffer_calls_refuse);
+	tcase_add_test(tc, memory_after_a_loss);
 	tcase_add_test(tc, a_bank_fills_up);
 	tcase_add_test(tc, contexts_that_are_none);
 	tcase_add_test(tc, programs_that_are_none);
@@ -764,9 +839,11 @@ int main(void)
 	tcase_add_test(tc, order_by_what_is_read_and_written);
 	tcase_add_test(tc, board_memory_is_wiped);
 	tcase_add_test(tc, timelines_and_sync_files);
+	tcase_add_test(tc, fences_of_failed_jobs);
 	tcase_add_test(tc, memory_shared_by_descriptor);
 	if (!access("/dev/udmabuf", W_OK))
-		tcase_add_test(tc, memory_of_others);
+		tcase_add_loop_test(tc, memory_of_others, 0,
+				    sizeof(page_counts) / sizeof(page_counts[0]));
 	tcase_add_test(tc, submitting_without_waiting);
 	tcase_add_test(tc, killed_at_any_point);
 	tcase_add_test(tc, jobs_of_a_destroyed_context);
