@@ -9,10 +9,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -248,6 +250,30 @@ START_TEST(a_lost_doorbell_is_a_hang)
 }
 END_TEST
 
+/* An eventfd for resets: told of them, and not of what it did not ask for. */
+START_TEST(events)
+{
+	int asked = eventfd(0, EFD_NONBLOCK), other = eventfd(0, EFD_NONBLOCK),
+	    second = node_open();
+	struct drm_facet_event_fd reset = {.fd = asked, .mask = DRM_FACET_EVENT_RESET};
+	struct drm_facet_event_fd error = {.fd = other, .mask = DRM_FACET_EVENT_SENSOR};
+	struct pollfd polled = {.fd = asked, .events = POLLIN};
+	uint64_t count;
+
+	ck_assert_int_eq(node_call(fd, DRM_IOCTL_FACET_EVENT_FD, &reset), 0);
+	ck_assert_int_eq(node_call(second, DRM_IOCTL_FACET_EVENT_FD, &error), 0);
+	ck_assert_int_eq(poll(&polled, 1, 0), 0);
+	ck_assert_int_eq(write_file(DEBUG "facet/*/inject/reset", "1"), 0);
+	ck_assert_int_eq(poll(&polled, 1, 10000), 1);
+	ck_assert_int_eq(read(asked, &count, sizeof(count)), sizeof(count));
+	ck_assert_uint_eq(count, 1);
+	ck_assert_int_lt(read(other, &count, sizeof(count)), 0);
+	close(second);
+	close(asked);
+	close(other);
+}
+END_TEST
+
 START_TEST(resets_on_command)
 {
 	struct drm_facet_health before = node_health(fd), after;
@@ -301,6 +327,7 @@ int main(void)
 	tcase_add_test(tc, trace_of_a_job);
 	tcase_add_test(tc, lost_interrupts);
 	tcase_add_test(tc, a_lost_doorbell_is_a_hang);
+	tcase_add_test(tc, events);
 	tcase_add_test(tc, resets_on_command);
 	suite_add_tcase(suite, tc);
 	return suite_run(suite);

@@ -524,7 +524,8 @@ START_TEST(order_by_what_is_read_and_written)
 	uint32_t b = node_bo(fd, bytes, DRM_FACET_BO_BANK, 0);
 	uint32_t b2 = node_bo(fd, bytes, DRM_FACET_BO_BANK, 1);
 	uint32_t prog = node_echo(fd, bytes);
-	uint32_t ctx[2] = {node_ctx(fd, 1 << 0, 0), node_ctx(fd, 1 << 1, 0)}; /* units that differ */
+	uint32_t ctx[2] = {node_ctx(fd, 1 << 0, 0),
+			   node_ctx(fd, 1 << 1, 0)}; /* units that differ */
 	uint32_t *from = node_map(fd, a, bytes), *to = node_map(fd, d, bytes);
 
 	/* The first job of a chain is the last to be done, if nobody waits for it. */
