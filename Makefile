@@ -366,6 +366,10 @@ lint:
 	@tools/lint
 
 # What `facetctl device virtual` boots; `make check` builds them too.
+.PHONY: lint-driver
+lint-driver:
+	@BUILD=$(BUILD) tools/lint-driver
+
 # The driver under a kernel with two processors and everything that finds faults; builds that kernel.
 .PHONY: check-kasan
 check-kasan:

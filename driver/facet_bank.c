@@ -3,6 +3,7 @@
  * Board memory. A piece is filled with zeros before anybody gets it, and again, in the background, when
  * it is given back, so that what was secret does not wait there for the next owner.
  */
+#include <drm/drm_managed.h>
 #include <drm/drm_print.h>
 
 #include "facet_drv.h"
@@ -129,6 +130,12 @@ void facet_banks_lost(struct facet_device *facet)
 
 /* ---- all ---- */
 
+/* What a file that was closed late has left. */
+static void banks_release(struct drm_device *drm, void *data)
+{
+	facet_banks_fini(to_facet(drm));
+}
+
 int facet_banks_init(struct facet_device *facet)
 {
 	u32 i;
@@ -142,7 +149,7 @@ int facet_banks_init(struct facet_device *facet)
 		drm_mm_init(&bank->mm, 0, bank->bytes);
 		bank->free_bytes = bank->bytes;
 	}
-	return 0;
+	return drmm_add_action(&facet->drm, banks_release, NULL);
 }
 
 /* Files may still hold pieces: their nodes go with them. */

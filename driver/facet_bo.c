@@ -267,6 +267,7 @@ static struct facet_bo *host_create(struct drm_device *drm, u64 size)
 	return ERR_PTR(err);
 }
 
+/* Not between drm_dev_enter() and drm_dev_exit(): it waits for a job, which an unplug would have to end. */
 static struct facet_bo *bank_create(struct drm_device *drm, u64 size, u32 bank)
 {
 	struct facet_bo *bo = kzalloc(sizeof(*bo), GFP_KERNEL);
@@ -312,11 +313,14 @@ int facet_bo_create_ioctl(struct drm_device *drm, void *data, struct drm_file *d
 		err = create_check(facet, args);
 	if (err)
 		return err;
-	if (!drm_dev_enter(drm, &entered))
-		return -ENODEV;
-	bo = args->flags & DRM_FACET_BO_BANK ? bank_create(drm, args->size, args->bank)
-					     : host_create(drm, args->size);
-	drm_dev_exit(entered);
+	if (args->flags & DRM_FACET_BO_BANK) {
+		bo = bank_create(drm, args->size, args->bank);
+	} else if (drm_dev_enter(drm, &entered)) {
+		bo = host_create(drm, args->size);
+		drm_dev_exit(entered);
+	} else {
+		bo = ERR_PTR(-ENODEV);
+	}
 	if (IS_ERR(bo))
 		return PTR_ERR(bo);
 	bo->flags = args->flags;

@@ -44,13 +44,13 @@ static int entities(struct facet_ctx *ctx, u64 units, u32 priority)
 static void release_work(struct work_struct *work)
 {
 	struct facet_ctx *ctx = container_of(work, struct facet_ctx, release);
-	struct drm_device *drm = &ctx->facet->drm;
+	struct drm_device *drm = ctx->file ? &ctx->facet->drm : NULL;
 
 	if (ctx->file)
 		facet_file_put(ctx->file);
 	mutex_destroy(&ctx->submit);
 	kvfree(ctx);
-	drm_dev_put(drm);
+	drm_dev_put(drm); /* the driver's own goes with the device, and does not hold it */
 }
 
 /* The last reference may be a job's, let go by a scheduler; the device must not end there. */
@@ -73,11 +73,11 @@ struct facet_ctx *facet_ctx_new(struct facet_device *facet, struct facet_file *f
 	INIT_WORK(&ctx->release, release_work);
 	mutex_init(&ctx->submit);
 	spin_lock_init(&ctx->lock);
-	drm_dev_get(&facet->drm);
 	ctx->facet = facet;
 	ctx->timeout_ms = timeout_ms ? timeout_ms : facet->patience->job;
 	ctx->next = 1;
 	if (file) {
+		drm_dev_get(&facet->drm);
 		kref_get(&file->ref);
 		ctx->file = file;
 	}

@@ -168,6 +168,11 @@ static void released(struct drm_device *drm, void *data)
 		wake_up_var(&boards);
 }
 
+static void self_release(struct drm_device *drm, void *data)
+{
+	facet_ctx_put(to_facet(drm)->self);
+}
+
 static void wq_release(struct drm_device *drm, void *data)
 {
 	destroy_workqueue(to_facet(drm)->wq);
@@ -246,6 +251,13 @@ static int begin(struct facet_device *facet)
 		err = PTR_ERR(facet->self);
 		goto running;
 	}
+	/* Calls that are under way while the board goes still ask it for work. */
+	err = drmm_add_action(&facet->drm, self_release, NULL);
+	if (err) {
+		facet_ctx_kill(facet->self);
+		facet_ctx_put(facet->self);
+		goto running;
+	}
 	err = facet_banks_init(facet);
 	if (!err)
 		err = drm_dev_register(&facet->drm, 0);
@@ -253,7 +265,6 @@ static int begin(struct facet_device *facet)
 		return 0;
 	facet_banks_fini(facet);
 	facet_ctx_kill(facet->self);
-	facet_ctx_put(facet->self);
 running:
 	stop(facet);
 irqs:
@@ -312,7 +323,6 @@ static void remove(struct pci_dev *pdev)
 		facet_unit_flush(&facet->unit[i], -ENODEV);
 	facet_banks_fini(facet);
 	facet_ctx_kill(facet->self);
-	facet_ctx_put(facet->self);
 	if (!gone)
 		stop(facet);
 	facet_irqs_fini(facet);

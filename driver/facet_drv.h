@@ -11,7 +11,8 @@
  *   facet_ctx.lock      irq-safe: states and figures of a context's jobs
  *   facet_device.files  irq-safe: who wants events
  * Watching and resets run on facet_device.wq alone, which is ordered: one at a time.
- * Registers are touched between drm_dev_enter() and drm_dev_exit(), so not after an unplug.
+ * Registers are touched between drm_dev_enter() and drm_dev_exit(), so not after an unplug. Nothing waits
+ * for a job there: an unplug waits for that, and only after it are jobs ended.
  */
 #ifndef FACET_DRV_H
 #define FACET_DRV_H
@@ -160,7 +161,7 @@ struct facet_device {
 	struct list_head bos;
 	atomic64_t host_pages;
 
-	spinlock_t files_lock;
+	spinlock_t files_lock; /* of files, and who wants events */
 	struct list_head files;
 };
 
@@ -250,7 +251,7 @@ struct facet_ctx {
 	struct drm_sched_entity entity[SHELL_UNITS_MAX]; /* by class */
 	u64 classes;					 /* those that it has */
 
-	struct mutex submit;
+	struct mutex submit; /* see above */
 	bool dead;
 
 	spinlock_t lock; /* of what follows */

@@ -40,7 +40,7 @@ int facet_event_fd_ioctl(struct drm_device *drm, void *data, struct drm_file *dr
 	const struct drm_facet_event_fd *args = data;
 	struct eventfd_ctx *event = NULL;
 
-	if (args->mask & ~DRM_FACET_EVENTS || args->fd < -1 || (args->fd >= 0) != !!args->mask)
+	if (args->mask & ~DRM_FACET_EVENTS || args->fd < -1 || !!args->mask != (args->fd >= 0))
 		return -EINVAL;
 	if (args->fd >= 0) {
 		event = eventfd_ctx_fdget(args->fd);

@@ -13,8 +13,8 @@
 
 struct facet_fence {
 	struct dma_fence base;
-	spinlock_t lock;
-	bool holds; /* a reference on the module */
+	spinlock_t lock; /* the fence's own */
+	bool holds;	 /* a reference on the module */
 };
 
 static const char *fence_driver(struct dma_fence *fence)
@@ -312,6 +312,11 @@ static int zero_range(struct facet_device *facet, const struct facet_piece *piec
 		return err;
 	}
 	mutex_lock(&facet->self->submit);
+	if (facet->self->dead) {
+		mutex_unlock(&facet->self->submit);
+		facet_job_free(job);
+		return -ENODEV;
+	}
 	finished = facet_job_arm(job, NULL);
 	drm_sched_entity_push_job(&job->base);
 	mutex_unlock(&facet->self->submit);
