@@ -52,7 +52,7 @@ LIBS_host   := -lprotobuf-c -lsodium -ljpeg -lpng -lexif -ljson-c -lm
 all: $(PROGRAMS) $(LIBS)
 
 help:
-	@echo "make all | driver | demo | check | check-ROOM | check-asan | check-tsan | check-kasan | check-long | bench | lint | format | install | deps | vm-kernel | vm-module | clean"
+	@echo "make all | driver | install-driver | demo | check | check-ROOM | check-asan | check-tsan | check-kasan | check-long | bench | bench-driver | lint | lint-driver | format | install | deps | vm-kernel | vm-module | clean"
 	@echo "rooms: $(TEST_ROOMS)"
 
 # ---- rules -----------------------------------------------------------------------------------
@@ -377,6 +377,13 @@ check-kasan:
 	@$(MAKE) --no-print-directory -j$(JOBS) all tests-vm
 	@BUILD=$(BUILD) tests/vm/check-kasan
 
+# An empty job through the driver, with the model's own share.
+.PHONY: bench-driver
+bench-driver:
+	@tools/deps build check
+	@$(MAKE) --no-print-directory -j$(JOBS) all tests-vm
+	@BUILD=$(BUILD) tests/vm/latency
+
 .PHONY: vm-kernel vm-module
 vm-kernel:
 	@tools/deps --optional check
@@ -407,6 +414,19 @@ install: all
 	install -m 644 man/*.5 $(DESTDIR)$(PREFIX)/share/man/man5/
 	install -m 644 man/*.8 $(DESTDIR)$(PREFIX)/share/man/man8/
 	install -m 644 docs/*.md docs/facetd.conf.example $(DESTDIR)$(PREFIX)/share/doc/facet/
+
+# The driver's sources for DKMS, and the rule that gives its nodes to the group facet.
+.PHONY: install-driver
+DKMS_DIR := $(DESTDIR)/usr/src/facet-$(VERSION)
+install-driver:
+	install -d $(DKMS_DIR)/probes $(DKMS_DIR)/uapi $(DKMS_DIR)/shell $(DESTDIR)/lib/udev/rules.d
+	install -m 644 driver/*.[ch] driver/Kbuild $(DKMS_DIR)/
+	install -m 755 driver/build $(DKMS_DIR)/
+	install -m 644 driver/probes/*.c $(DKMS_DIR)/probes/
+	install -m 644 driver/uapi/*.h $(DKMS_DIR)/uapi/
+	install -m 644 boards/shell/*.h $(DKMS_DIR)/shell/
+	sed 's|@VERSION@|$(VERSION)|' driver/dkms.conf >$(DKMS_DIR)/dkms.conf
+	install -m 644 driver/70-facet.rules $(DESTDIR)/lib/udev/rules.d/
 
 clean:
 	rm -rf $(BUILD)

@@ -39,10 +39,11 @@ int facet_event_fd_ioctl(struct drm_device *drm, void *data, struct drm_file *dr
 {
 	const struct drm_facet_event_fd *args = data;
 	struct eventfd_ctx *event = NULL;
+	bool takes = args->fd >= 0;
 
-	if (args->mask & ~DRM_FACET_EVENTS || args->fd < -1 || !!args->mask != (args->fd >= 0))
+	if (args->mask & ~DRM_FACET_EVENTS || args->fd < -1 || takes != !!args->mask)
 		return -EINVAL;
-	if (args->fd >= 0) {
+	if (takes) {
 		event = eventfd_ctx_fdget(args->fd);
 		if (IS_ERR(event))
 			return PTR_ERR(event);

@@ -92,6 +92,7 @@ int cmd_subject_delete(struct ctl *ctl, int argc, char **argv);
 int cmd_template_delete(struct ctl *ctl, int argc, char **argv);
 int cmd_plan(struct ctl *ctl, int argc, char **argv);
 int cmd_device_validate(struct ctl *ctl, int argc, char **argv);
+int cmd_device_virtual(struct ctl *ctl, int argc, char **argv);
 int cmd_device_list(struct ctl *ctl, int argc, char **argv);
 int cmd_device_show(struct ctl *ctl, int argc, char **argv);
 int cmd_device_drain(struct ctl *ctl, int argc, char **argv);

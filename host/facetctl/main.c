@@ -48,6 +48,8 @@ static const struct command {
 	{"device", "remove", cmd_device_remove, "NAME", "drain and close it"},
 	{"device", "validate", cmd_device_validate, "[-r quick|medium|long] [--report DIR]",
 	 "bring-up: is this card sound?"},
+	{"device", "virtual", cmd_device_virtual, "[-k KERNEL] [-f FAULTS] [-- COMMAND...]",
+	 "a machine with the virtual board and the driver"},
 	{"bringup", NULL, cmd_device_validate, NULL, NULL},
 	{"evaluate", NULL, cmd_evaluate, "DIR [--model MODEL] [--pairs FILE]",
 	 "TAR at FAR, rank-1, thresholds"},
