@@ -119,11 +119,11 @@ void client_call_complete(struct facet *c, struct client_call *call, int result)
 
 static void timing_get(struct facet_timing *to, const Facet__Wire__Timing *from)
 {
-	to->device[0] = 0;
-	to->queue_ns = to->device_ns = to->total_ns = 0;
+	memset(to, 0, sizeof(*to));
 	if (!from)
 		return;
 	to->queue_ns = from->queue_ns;
+	to->wait_ns = from->wait_ns;
 	to->device_ns = from->device_ns;
 	to->total_ns = from->total_ns;
 	snprintf(to->device, sizeof(to->device), "%s", from->device);

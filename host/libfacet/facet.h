@@ -122,9 +122,13 @@ struct facet_call {
 int facet_defaults(struct facet *c, const struct facet_call *call);
 
 /* ---- asynchronous use ------------------------------------------------------------------------ */
+/* Where a call's time went in the daemon, in nanoseconds. */
 struct facet_timing {
-	uint64_t queue_ns, device_ns, total_ns; /* in the daemon */
-	char device[32];			/* the one that answered */
+	uint64_t queue_ns;  /* until it was its turn */
+	uint64_t wait_ns;   /* handed to devices that were busy with others */
+	uint64_t device_ns; /* on devices, side by side or one after the other */
+	uint64_t total_ns;  /* from its arrival to its answer */
+	char device[256];   /* those that answered, with commas between, as far as there is room */
 };
 
 struct facet_completion {

@@ -56,6 +56,7 @@ int fake_echo(struct fake *f, const Facet__Wire__Request *r, const int *fds, uin
 	ck_assert_int_eq(r->body_case, FACET__WIRE__REQUEST__BODY_ECHO);
 	timing.device = "cpu0";
 	timing.queue_ns = 5;
+	timing.wait_ns = 7;
 	reply.timing = &timing;
 	reply.body_case = FACET__WIRE__REPLY__BODY_ECHO;
 	reply.echo = r->echo;

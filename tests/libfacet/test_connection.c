@@ -394,6 +394,20 @@ static int cancelled_second(struct fake *fake, const Facet__Wire__Request *r, co
 	return fake_echo(fake, r, fds, n);
 }
 
+START_TEST(where_the_time_went)
+{
+	struct facet_completion done = {.size = sizeof(done)};
+	uint64_t id;
+
+	up(NULL);
+	ck_assert_int_eq(facet_submit_ping(c, "a", 1, NULL, NULL, &id), 0);
+	ck_assert_int_eq(facet_wait(c, id, &done), 0);
+	ck_assert_uint_eq(done.timing.queue_ns, 5);
+	ck_assert_uint_eq(done.timing.wait_ns, 7);
+	ck_assert_str_eq(done.timing.device, "cpu0");
+}
+END_TEST
+
 START_TEST(cancel)
 {
 	struct facet_completion done = {.size = sizeof(done)};
@@ -755,6 +769,7 @@ int main(void)
 	tcase_add_test(tc, deadline);
 	tcase_add_test(tc, deadline_by_poll);
 	tcase_add_test(tc, what_no_frame_may_hold);
+	tcase_add_test(tc, where_the_time_went);
 	tcase_add_test(tc, cancel);
 	tcase_add_test(tc, replayed);
 	tcase_add_test(tc, replayed_not_for_ever);
