@@ -42,7 +42,8 @@ verdict() {
 	[[ -s $run/status ]] || { cat "$run/words" 2>/dev/null; echo "$1: the guest ended without a word"; exit 70; }
 	if grep -aqE "$reports" "$run/dmesg" || [[ -s $run/leaks ]]; then
 		echo "$1: the kernel reported a fault of its own:"
-		grep -aE -A 60 "$reports" "$run/dmesg" | head -n 90
+		# Not what only happened to lie on the stack.
+		grep -aE -A 60 "$reports" "$run/dmesg" | grep -av '\] ? ' | head -n 60
 		head -n 40 "$run/leaks" 2>/dev/null
 		exit 70
 	fi

@@ -4,8 +4,11 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <poll.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/inotify.h>
 #include <unistd.h>
 
@@ -127,48 +130,17 @@ int command_run(struct board *board, const char *text, FILE *out)
 
 /* ---- the folder --------------------------------------------------------------------------------------------- */
 struct command_folder {
-	int fd;
+	struct board *board;
+	pthread_t thread;
+	bool started;
+	int seen, quit; /* inotify; eventfd */
 	char command[PATH_MAX], answer[PATH_MAX], made[PATH_MAX];
 };
-
-int command_folder_open(const char *path, struct command_folder **folder)
-{
-	struct command_folder *f = calloc(1, sizeof(*f));
-
-	if (!f)
-		return -ENOMEM;
-	f->fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-	if (f->fd < 0 || inotify_add_watch(f->fd, path, IN_CLOSE_WRITE) < 0) {
-		int err = -errno;
-
-		command_folder_close(f);
-		return err;
-	}
-	snprintf(f->command, sizeof(f->command), "%s/command", path);
-	snprintf(f->answer, sizeof(f->answer), "%s/answer", path);
-	snprintf(f->made, sizeof(f->made), "%s/answer.new", path);
-	*folder = f;
-	return 0;
-}
-
-void command_folder_close(struct command_folder *folder)
-{
-	if (!folder)
-		return;
-	if (folder->fd >= 0)
-		close(folder->fd);
-	free(folder);
-}
-
-int command_folder_fd(const struct command_folder *folder)
-{
-	return folder->fd;
-}
 
 static bool was_command(const struct command_folder *folder)
 {
 	char events[4096] __attribute__((aligned(8)));
-	ssize_t n = read(folder->fd, events, sizeof(events));
+	ssize_t n = read(folder->seen, events, sizeof(events));
 	bool found = false;
 
 	for (ssize_t at = 0; at < n;) {
@@ -180,12 +152,12 @@ static bool was_command(const struct command_folder *folder)
 	return found;
 }
 
-static void answer(struct command_folder *folder, struct board *board, const char *text)
+static void answer(const struct command_folder *folder, const char *text)
 {
 	char *said = NULL;
 	size_t bytes = 0;
 	FILE *words = open_memstream(&said, &bytes), *file = fopen(folder->made, "we");
-	int err = words ? command_run(board, text, words) : -ENOMEM;
+	int err = words ? command_run(folder->board, text, words) : -ENOMEM;
 
 	if (words)
 		fclose(words);
@@ -197,7 +169,7 @@ static void answer(struct command_folder *folder, struct board *board, const cha
 	free(said);
 }
 
-void command_folder_serve(struct command_folder *folder, struct board *board)
+static void serve(const struct command_folder *folder)
 {
 	char text[COMMAND_BYTES];
 	size_t n;
@@ -212,5 +184,66 @@ void command_folder_serve(struct command_folder *folder, struct board *board)
 	fclose(file);
 	text[n] = '\0';
 	if (n)
-		answer(folder, board, text);
+		answer(folder, text);
+}
+
+static void *serve_thread(void *argument)
+{
+	const struct command_folder *folder = argument;
+	struct pollfd polled[2] = {{.fd = folder->seen, .events = POLLIN},
+				   {.fd = folder->quit, .events = POLLIN}};
+
+	do {
+		if (poll(polled, 2, -1) > 0 && polled[0].revents)
+			serve(folder);
+	} while (!polled[1].revents);
+	return NULL;
+}
+
+static int start(struct command_folder *folder, const char *path)
+{
+	int err;
+
+	if (folder->seen < 0 || folder->quit < 0 ||
+	    inotify_add_watch(folder->seen, path, IN_CLOSE_WRITE) < 0)
+		return -errno;
+	err = pthread_create(&folder->thread, NULL, serve_thread, folder);
+	folder->started = !err;
+	return -err;
+}
+
+int command_folder_open(const char *path, struct board *board, struct command_folder **folder)
+{
+	struct command_folder *f = calloc(1, sizeof(*f));
+	int err;
+
+	if (!f)
+		return -ENOMEM;
+	f->board = board;
+	f->seen = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	f->quit = eventfd(0, EFD_CLOEXEC);
+	snprintf(f->command, sizeof(f->command), "%s/command", path);
+	snprintf(f->answer, sizeof(f->answer), "%s/answer", path);
+	snprintf(f->made, sizeof(f->made), "%s/answer.new", path);
+	err = start(f, path);
+	if (err)
+		command_folder_close(f);
+	else
+		*folder = f;
+	return err;
+}
+
+void command_folder_close(struct command_folder *folder)
+{
+	if (!folder)
+		return;
+	if (folder->started) {
+		eventfd_write(folder->quit, 1);
+		pthread_join(folder->thread, NULL);
+	}
+	if (folder->seen >= 0)
+		close(folder->seen);
+	if (folder->quit >= 0)
+		close(folder->quit);
+	free(folder);
 }

@@ -12,13 +12,11 @@ int command_run(struct board *board, const char *text, FILE *out);
 
 /*
  * A folder in which commands are left: whoever writes DIR/command finds DIR/answer, which begins with
- * "ok" or "error". A guest reaches it through a file system that it shares with the host.
+ * "ok" or "error". A guest reaches it through a file system that it shares with the host. A thread
+ * serves it, so that a disk that takes its time keeps no access of the guest waiting.
  */
 struct command_folder;
-int command_folder_open(const char *path, struct command_folder **folder);
+int command_folder_open(const char *path, struct board *board, struct command_folder **folder);
 void command_folder_close(struct command_folder *folder);
-int command_folder_fd(const struct command_folder *folder); /* to poll() */
-/* The fd can be read. */
-void command_folder_serve(struct command_folder *folder, struct board *board);
 
 #endif

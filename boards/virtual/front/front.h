@@ -25,9 +25,9 @@ struct front_kind {
 		       int *child);
 	/* The guest's memory is the board's no more. */
 	void (*disconnect)(struct front *front);
-	/* poll()s for the guest, for `extra` (or -1), and for interrupts. 1: extra can be read; 0:
-	 * something was done; a negative errno: the guest is gone, *why says how. */
-	int (*serve)(struct front *front, int extra, const char **why);
+	/* Waits for the guest and for interrupts, and serves them. A negative errno: the guest is gone,
+	 * *why says how. */
+	int (*serve)(struct front *front, const char **why);
 };
 
 extern const struct front_kind front_um, front_qemu;

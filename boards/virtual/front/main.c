@@ -133,25 +133,21 @@ int front_start(char **command, const int keep[2])
 	_exit(127);
 }
 
-static void serve(const struct options *o, struct front *front, struct board *board,
-		  struct command_folder *folder, pid_t child)
+static void serve(const struct options *o, struct front *front, pid_t child)
 {
 	const char *why = "";
-	int got;
+	int err;
 
-	do {
-		got = o->kind->serve(front, folder ? command_folder_fd(folder) : -1, &why);
-		if (got == 1)
-			command_folder_serve(folder, board);
-	} while (got >= 0);
-	if (got != -ECONNRESET)
-		fprintf(stderr, "facet-board: %s: %s\n", why, strerror(-got));
-	if (got != -ECONNRESET && child > 0)
+	do
+		err = o->kind->serve(front, &why);
+	while (!err);
+	if (err != -ECONNRESET)
+		fprintf(stderr, "facet-board: %s: %s\n", why, strerror(-err));
+	if (err != -ECONNRESET && child > 0)
 		kill(child, SIGKILL);
 }
 
-static int run(const struct options *o, struct front *front, struct board *board,
-	       struct command_folder *folder)
+static int run(const struct options *o, struct front *front, struct board *board)
 {
 	int child, status = 0, err;
 
@@ -160,7 +156,7 @@ static int run(const struct options *o, struct front *front, struct board *board
 	if (err && err != -ECHILD)
 		fail(o->kind->name, err);
 	if (!err)
-		serve(o, front, board, folder, child);
+		serve(o, front, child);
 	if (child <= 0)
 		return err != 0;
 	if (err && err != -ECHILD)
@@ -204,8 +200,8 @@ int main(int argc, char **argv)
 	}
 	if (faults(&o, board))
 		goto out;
-	err = o.control ? command_folder_open(o.control, &folder) : 0;
-	status = err ? fail(o.control, err) : run(&o, front, board, folder);
+	err = o.control ? command_folder_open(o.control, board, &folder) : 0;
+	status = err ? fail(o.control, err) : run(&o, front, board);
 out:
 	command_folder_close(folder);
 	if (board)

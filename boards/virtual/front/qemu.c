@@ -409,26 +409,24 @@ static int qemu_connect(struct front *q, struct board *board, const char *path, 
 	return 0;
 }
 
-static int serve(struct front *q, int extra, const char **why)
+static int serve(struct front *q, const char **why)
 {
-	struct pollfd polled[4] = {{.fd = q->link, .events = POLLIN},
+	struct pollfd polled[3] = {{.fd = q->link, .events = POLLIN},
 				   {.fd = q->test, .events = POLLIN},
-				   {.fd = q->pending.bell, .events = POLLIN},
-				   {.fd = extra, .events = POLLIN}};
+				   {.fd = q->pending.bell, .events = POLLIN}};
 	int err = 0;
 
 	*why = "poll";
-	if (poll(polled, 4, -1) < 0)
+	if (poll(polled, 3, -1) < 0)
 		return errno == EINTR ? 0 : -errno;
 	if (polled[0].revents)
 		err = message(q, why);
 	if (!err && polled[1].revents)
 		err = hear(q);
-	if (!err && polled[2].revents) {
-		pending_heard(&q->pending);
-		err = send_pending(q);
-	}
-	return err ? err : polled[3].revents ? 1 : 0;
+	if (err || !polled[2].revents)
+		return err;
+	pending_heard(&q->pending);
+	return send_pending(q);
 }
 
 const struct front_kind front_qemu = {

@@ -278,18 +278,17 @@ static int um_connect(struct front *um, struct board *board, const char *path, c
 	return fd < 0 ? fd : vhost_create(fd, &ops, &um->vhost);
 }
 
-static int serve(struct front *um, int extra, const char **why)
+static int serve(struct front *um, const char **why)
 {
-	struct pollfd polled[VHOST_FDS + 2];
+	struct pollfd polled[VHOST_FDS + 1];
 	int fds[VHOST_FDS], err;
 
 	vhost_fds(um->vhost, fds);
 	for (int i = 0; i < VHOST_FDS; i++)
 		polled[i] = (struct pollfd){.fd = fds[i], .events = POLLIN};
 	polled[VHOST_FDS] = (struct pollfd){.fd = um->pending.bell, .events = POLLIN};
-	polled[VHOST_FDS + 1] = (struct pollfd){.fd = extra, .events = POLLIN};
 	*why = "poll";
-	if (poll(polled, VHOST_FDS + 2, -1) < 0)
+	if (poll(polled, VHOST_FDS + 1, -1) < 0)
 		return errno == EINTR ? 0 : -errno;
 	/* Requests before messages: these may take rings away. */
 	for (int i = VHOST_FDS - 1; i >= 0; i--) {
@@ -298,13 +297,10 @@ static int serve(struct front *um, int extra, const char **why)
 			return err;
 	}
 	*why = "a ring that makes no sense";
-	if (polled[VHOST_FDS].revents) {
-		pending_heard(&um->pending);
-		err = post_pending(um);
-		if (err)
-			return err;
-	}
-	return polled[VHOST_FDS + 1].revents ? 1 : 0;
+	if (!polled[VHOST_FDS].revents)
+		return 0;
+	pending_heard(&um->pending);
+	return post_pending(um);
 }
 
 const struct front_kind front_um = {
