@@ -58,7 +58,7 @@ help:
 # ---- rules -----------------------------------------------------------------------------------
 $(BUILD)/obj/%_avx512.o: CFLAGS += -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mf16c -mprefer-vector-width=512
 $(BUILD)/obj/%_avx2.o:   CFLAGS += -mavx2 -mf16c
-$(addprefix $(BUILD)/obj/daemon/device/,drm.o drm_node.o drm_memory.o drm_call.o): CPPFLAGS += -I/usr/include/libdrm
+$(addprefix $(BUILD)/obj/daemon/device/,drm.o drm_node.o drm_memory.o drm_direct.o drm_call.o): CPPFLAGS += -I/usr/include/libdrm
 
 # As Kbuild has it, so that the driver's sources name the shell's headers in one way.
 $(ROOM_driver) $(call objects,tests/driver) $(addprefix $(BUILD)/obj/tests/fuzz/,fuzz_validate.o seeds.o): CPPFLAGS += -Iboards
@@ -293,6 +293,7 @@ $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(BENCH_PARTS) $(call lib,kernels
 	@mkdir -p $(@D)
 	@$(if $(V),,echo '  LINK $@')
 	$(Q)$(CC) $(LDFLAGS) $^ $(LIBS_bench) -o $@
+$(BUILD)/bench/bench_search: $(BUILD)/obj/daemon/device/host_memory.o
 $(BUILD)/bench/bench_opencl: $(BUILD)/obj/tests/bench/bench_opencl.o $(BUILD)/obj/tests/bench/limits.o $(call lib,device kernels)
 	@mkdir -p $(@D)
 	@$(if $(V),,echo '  LINK $@')

@@ -41,6 +41,19 @@ static inline int facet_compat_job_init(struct drm_sched_job *job, struct drm_sc
 #endif
 }
 
+/*
+ * Schedulers before 6.2 lose a reference on the fence of the job that ran before one that is killed with
+ * its context. That fence must not keep the board's, and with it the driver: nobody asks it for that one
+ * once the job is over.
+ */
+static inline void facet_compat_job_over(struct drm_sched_job *job)
+{
+#ifndef FACET_HAVE_PREPARE_JOB
+	dma_fence_put(job->s_fence->parent);
+	job->s_fence->parent = NULL;
+#endif
+}
+
 static inline void facet_compat_sched_args(struct drm_sched_init_args *args)
 {
 #ifdef FACET_HAVE_SCHED_NUM_RQS

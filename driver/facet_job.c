@@ -272,6 +272,7 @@ static void sched_free(struct drm_sched_job *base)
 
 	if (!job->ended)
 		facet_ctx_ended(job->ctx, job, -ESRCH);
+	facet_compat_job_over(base);
 	facet_job_free(job);
 }
 

@@ -157,6 +157,7 @@ struct device_caps {
 
 struct device_stats {
 	uint64_t batches, commands, failed, cancelled, busy_ns;
+	uint64_t direct_bytes; /* that it read where they lay, of those it was given */
 	uint32_t queued;
 };
 

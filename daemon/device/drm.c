@@ -50,6 +50,7 @@ static void close_port(struct shell_port *port)
 {
 	struct drm_port *drm = drm_port_of(port);
 
+	drm_direct_close(drm);
 	shell_mover_free(&drm->mover);
 	drm_programs_free(drm);
 	for (uint32_t i = 0; i < drm->units; i++)
@@ -138,14 +139,16 @@ static int probe(const struct device_config *config, struct device **device)
 		return err;
 	}
 	pthread_mutex_init(&drm->lock, NULL);
+	drm->udmabuf = -1;
 	err = query(drm);
 	drm->mover = (struct shell_mover){
 		.port = &drm->base, .run = drm_run_locked, .alignment = drm->limits.align};
-	if (err)
+	if (err) {
 		close_port(&drm->base);
-	else
-		err = shell_device_create(&device_drm, &drm->base, config, device);
-	return err;
+		return err;
+	}
+	drm_direct_open(drm);
+	return shell_device_create(&device_drm, &drm->base, config, device);
 }
 
 const struct device_ops device_drm = SHELL_DEVICE_OPS("drm", probe);

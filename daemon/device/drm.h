@@ -43,6 +43,7 @@ struct drm_port {
 	struct drm_unit unit[SHELL_PORT_UNITS];
 	pthread_mutex_t lock; /* programs, units, mover */
 	struct shell_mover mover;
+	int udmabuf; /* -1: host memory is copied into the driver's first */
 	uint64_t uses;
 	struct drm_program program[DRM_PROGRAMS];
 };
@@ -65,6 +66,13 @@ int drm_write(struct shell_port *port, struct shell_memory *memory, uint64_t off
 	      const void *data, uint64_t bytes);
 int drm_read(struct shell_port *port, struct shell_memory *memory, uint64_t offset, void *data,
 	     uint64_t bytes);
+
+/* drm_direct.c */
+void drm_direct_open(struct drm_port *drm); /* tries it out */
+void drm_direct_close(struct drm_port *drm);
+/* With the lock held. -EOPNOTSUPP: not this way; nothing is lost by another. */
+int drm_direct_write(struct drm_port *drm, struct shell_memory *memory, uint64_t offset,
+		     const void *data, uint64_t bytes);
 
 /* drm_call.c */
 void drm_run(struct shell_port *port, struct shell_call *calls, uint32_t count);

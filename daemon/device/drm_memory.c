@@ -99,25 +99,28 @@ void drm_memory_free(struct shell_port *port, struct shell_memory *memory)
 
 /* ---- moving ---- */
 
-static int move(struct drm_port *drm, struct shell_memory *memory, uint64_t offset,
-		uint8_t *data_out, const uint8_t *data_in, uint64_t bytes)
-{
-	int err;
-
-	pthread_mutex_lock(&drm->lock);
-	err = shell_move(&drm->mover, memory, offset, data_out, data_in, bytes);
-	pthread_mutex_unlock(&drm->lock);
-	return err;
-}
-
 int drm_write(struct shell_port *port, struct shell_memory *memory, uint64_t offset,
 	      const void *data, uint64_t bytes)
 {
-	return move(drm_port_of(port), memory, offset, NULL, data, bytes);
+	struct drm_port *drm = drm_port_of(port);
+	int err;
+
+	pthread_mutex_lock(&drm->lock);
+	err = drm_direct_write(drm, memory, offset, data, bytes);
+	if (err == -EOPNOTSUPP)
+		err = shell_move(&drm->mover, memory, offset, NULL, data, bytes);
+	pthread_mutex_unlock(&drm->lock);
+	return err;
 }
 
 int drm_read(struct shell_port *port, struct shell_memory *memory, uint64_t offset, void *data,
 	     uint64_t bytes)
 {
-	return move(drm_port_of(port), memory, offset, data, NULL, bytes);
+	struct drm_port *drm = drm_port_of(port);
+	int err;
+
+	pthread_mutex_lock(&drm->lock);
+	err = shell_move(&drm->mover, memory, offset, data, NULL, bytes);
+	pthread_mutex_unlock(&drm->lock);
+	return err;
 }

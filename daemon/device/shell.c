@@ -67,7 +67,10 @@ int shell_reset(struct device *device)
 
 void shell_stats(const struct device *device, struct device_stats *stats)
 {
-	worker_stats(&shell_of(device)->worker, stats);
+	const struct shell_device *shell = shell_of(device);
+
+	worker_stats(&shell->worker, stats);
+	stats->direct_bytes = shell->port->direct_bytes;
 }
 
 static void release(struct shell_device *shell)

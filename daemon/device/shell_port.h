@@ -82,6 +82,8 @@ struct shell_port_ops {
 
 struct shell_port {
 	const struct shell_port_ops *ops;
+	_Atomic uint64_t
+		direct_bytes; /* written to board memory without a copy by the host's processors */
 };
 
 #endif

@@ -24,9 +24,10 @@ int changes_init(struct changes *changes, uint64_t rows_max)
 	memset(changes, 0, sizeof(*changes));
 	pthread_mutex_init(&changes->lock, NULL);
 	changes->stamp = 1;
-	err = reserve_init(&changes->part[0], tiles_of(rows_max) * sizeof(uint64_t));
+	err = reserve_init(&changes->part[0], tiles_of(rows_max) * sizeof(uint64_t), false);
 	if (!err)
-		err = reserve_init(&changes->part[1], blocks_of(rows_max) * sizeof(uint64_t));
+		err = reserve_init(&changes->part[1], blocks_of(rows_max) * sizeof(uint64_t),
+				   false);
 	changes->tile = (uint64_t *)changes->part[0].base;
 	changes->block = (uint64_t *)changes->part[1].base;
 	if (err)

@@ -6,9 +6,10 @@
 #include "daemon/gallery/reserve.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <string.h>
 #include <sys/mman.h>
+
+#include "daemon/device/host_memory.h"
 
 #define HUGE_PAGE  ((size_t)2 << 20)
 #define LARGE_STEP ((size_t)32 << 20)
@@ -18,12 +19,10 @@ static size_t round_up(size_t n, size_t to)
 	return (n + to - 1) / to * to;
 }
 
-int reserve_init(struct reserve *reserve, size_t size)
+static int map_own(size_t want, uint8_t **base)
 {
-	size_t want = round_up(size, HUGE_PAGE);
 	uint8_t *at, *aligned;
 
-	memset(reserve, 0, sizeof(*reserve));
 	at = mmap(NULL, want + HUGE_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
 		  -1, 0);
 	if (at == MAP_FAILED)
@@ -33,14 +32,30 @@ int reserve_init(struct reserve *reserve, size_t size)
 		munmap(at, (size_t)(aligned - at));
 	munmap(aligned + want, HUGE_PAGE - (size_t)(aligned - at));
 	madvise(aligned, want, MADV_DONTDUMP);
-	reserve->base = aligned;
+	*base = aligned;
+	return 0;
+}
+
+int reserve_init(struct reserve *reserve, size_t size, bool shared)
+{
+	size_t want = round_up(size, HUGE_PAGE);
+	int err;
+
+	memset(reserve, 0, sizeof(*reserve));
+	err = shared ? host_memory_map(want, HUGE_PAGE, &reserve->base)
+		     : map_own(want, &reserve->base);
+	if (err)
+		return err;
 	reserve->size = want;
+	reserve->shared = shared;
 	return 0;
 }
 
 void reserve_free(struct reserve *reserve)
 {
-	if (reserve->base)
+	if (reserve->shared)
+		host_memory_unmap(reserve->base);
+	else if (reserve->base)
 		munmap(reserve->base, reserve->size);
 	memset(reserve, 0, sizeof(*reserve));
 }

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "daemon/device/host_memory.h"
+
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
 #endif
@@ -19,6 +21,11 @@ enum part { TILES, SCALE, BIAS, ID, TAGS, BORN, DIED, SUBJECT, SEQ, OLDER, NEWER
 static const uint32_t part_bytes[ROWS_PARTS] = {
 	[SCALE] = 4, [BIAS] = 4,    [ID] = 8,  [TAGS] = 8,  [BORN] = 4,
 	[DIED] = 4,  [SUBJECT] = 4, [SEQ] = 8, [OLDER] = 4, [NEWER] = 4,
+};
+
+/* Those that boards have copies of. */
+static const bool of_boards[ROWS_PARTS] = {
+	[TILES] = true, [SCALE] = true, [BIAS] = true, [TAGS] = true, [BORN] = true, [DIED] = true,
 };
 
 static uint32_t bytes_of(const struct rows *rows, enum part part)
@@ -36,7 +43,8 @@ static int reserve_parts(struct rows *rows)
 {
 	for (int i = 0; i < ROWS_PARTS; i++) {
 		uint32_t bytes = bytes_of(rows, (enum part)i);
-		int err = bytes ? reserve_init(&rows->part[i], bytes * ROWS_MAX) : 0;
+		bool shared = of_boards[i] && host_memory_wanted();
+		int err = bytes ? reserve_init(&rows->part[i], bytes * ROWS_MAX, shared) : 0;
 
 		if (err)
 			return err;

@@ -22,9 +22,9 @@ int subjects_init(struct subjects *subjects)
 	subjects->free_head = SUBJECTS_NONE;
 	subjects->arena_used = UNIT; /* offset 0 is no name */
 	crypto_shorthash_keygen(subjects->hash_key);
-	err = reserve_init(&subjects->entries, ROWS_MAX * sizeof(struct subject));
+	err = reserve_init(&subjects->entries, ROWS_MAX * sizeof(struct subject), false);
 	if (!err)
-		err = reserve_init(&subjects->arena, ARENA_MAX);
+		err = reserve_init(&subjects->arena, ARENA_MAX, false);
 	if (!err)
 		err = index_init(&subjects->names);
 	if (err)

@@ -11,6 +11,7 @@
 #include "daemon/job/health.h"
 #include "daemon/job/model_place.h"
 #include "daemon/job/placement.h"
+#include "daemon/device/host_memory.h"
 #include "daemon/device/selftest.h"
 
 enum board_work { WORK_NONE, WORK_OPEN, WORK_RESET, WORK_CLOSE };
@@ -332,6 +333,14 @@ static int board_add(struct service *service, const struct config_device *config
 	return 0;
 }
 
+/* Known before a gallery is loaded: its rows go where such a board can read them. */
+static void expect(const struct config *config)
+{
+	for (uint32_t i = 0; i < config->device_count; i++)
+		if (!strcmp(config->devices[i].kind, device_drm.kind))
+			host_memory_want();
+}
+
 int boards_start(struct service *service)
 {
 	const struct config *config = service->config;
@@ -339,6 +348,7 @@ int boards_start(struct service *service)
 
 	if (!config->device_count)
 		return 0;
+	expect(config);
 	err = errands_start(&service->bell, &service->board_errands);
 	if (!err)
 		err = errands_start(&service->bell, &service->check_errands);

@@ -71,6 +71,7 @@ static Facet__Wire__Device *describe(struct job *job, const struct fleet_device 
 {
 	const struct metrics_device *metrics = device->metrics;
 	Facet__Wire__Device *message = job_need(job, sizeof(*message));
+	struct device_stats stats = {0};
 
 	if (!message)
 		return NULL;
@@ -88,8 +89,13 @@ static Facet__Wire__Device *describe(struct job *job, const struct fleet_device 
 	message->busy_ns = device->busy_ns;
 	message->queued = device->in_flight;
 	message->memory_bytes = device->device ? device->caps.memory_bytes : 0;
+	if (device->device)
+		device->device->ops->stats(device->device, &stats);
+	message->bytes_direct = stats.direct_bytes;
 	if (metrics) {
 		message->resets = metrics->resets;
+		message->bytes_up = metrics->up_bytes;
+		message->bytes_down = metrics->down_bytes;
 		message->memory_used = metrics->memory_bytes;
 		for (int i = 0; i < CHECKS; i++) {
 			message->checks += metrics->checks[i];

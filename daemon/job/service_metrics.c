@@ -165,6 +165,7 @@ static void ask_devices(struct service *service)
 			continue;
 		device->device->ops->stats(device->device, &stats);
 		device->metrics->queued = stats.queued;
+		device->metrics->direct_bytes = stats.direct_bytes;
 		device->metrics->memory_limit = device->caps.memory_bytes;
 	}
 }

@@ -109,8 +109,9 @@ struct metrics_device {
 	_Atomic uint64_t moves;	    /* galleries and shards moved away or back */
 	/* truth */
 	_Atomic uint64_t checks[CHECKS], mismatches[CHECKS], check_ns[CHECKS];
-	/* data between this machine's memory and its own; in_place: used where it lies */
-	_Atomic uint64_t up_bytes, down_bytes, in_place_bytes;
+	/* data between this machine's memory and its own; in_place: used where it lies; direct: of
+	 * those up, read by the device itself where they lay */
+	_Atomic uint64_t up_bytes, down_bytes, in_place_bytes, direct_bytes;
 	/* as they are now */
 	_Atomic uint64_t queued, memory_bytes, memory_limit;
 	/* the control thread's */

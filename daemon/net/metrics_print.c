@@ -262,6 +262,7 @@ static const struct {
 	{"up", offsetof(struct metrics_device, up_bytes)},
 	{"down", offsetof(struct metrics_device, down_bytes)},
 	{"in_place", offsetof(struct metrics_device, in_place_bytes)},
+	{"direct", offsetof(struct metrics_device, direct_bytes)},
 };
 
 #define CHECK(name, member, ns, help)                                                              \
@@ -319,7 +320,8 @@ static void print_device_fields(const struct printer *p)
 static void print_device_bytes(const struct printer *p)
 {
 	family(p, "facet_device_bytes_total", "counter",
-	       "Bytes copied to and from it, and those it used where they lie.");
+	       "Bytes copied to and from it, and those it used where they lie; direct: of "
+	       "those that went up, what the device fetched by itself.");
 	for (uint32_t d = 0; d < p->metrics->device_count; d++) {
 		const struct metrics_device *device = &p->metrics->devices[d];
 

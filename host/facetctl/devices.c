@@ -94,6 +94,9 @@ static struct json_object *whole_row(const struct facet_device *d)
 	output_count(row, "used_mib", (int64_t)(d->memory_used >> 20));
 	output_count(row, "checked", (int64_t)d->checks);
 	output_count(row, "wrong", (int64_t)d->mismatches);
+	output_count(row, "bytes_up", (int64_t)d->bytes_up);
+	output_count(row, "bytes_down", (int64_t)d->bytes_down);
+	output_count(row, "bytes_direct", (int64_t)d->bytes_direct);
 	show_copies(row, d);
 	show_models(row, d);
 	return row;

@@ -61,6 +61,9 @@ static bool device_get(void *result, const Facet__Wire__Device *from, struct fac
 		.memory_used = from->memory_used,
 		.checks = from->checks,
 		.mismatches = from->mismatches,
+		.bytes_up = from->bytes_up,
+		.bytes_down = from->bytes_down,
+		.bytes_direct = from->bytes_direct,
 		.queued = from->queued,
 	};
 	return to->name && to->kind && to->state && to->hardware && to->detail && to->text &&

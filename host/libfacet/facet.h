@@ -276,6 +276,8 @@ struct facet_device {
 	uint64_t batches, failed, repeated, resets, busy_ns;
 	uint64_t memory_bytes, memory_used; /* used: by copies of galleries and models */
 	uint64_t checks, mismatches;	    /* answers checked by the CPU, and found wrong */
+	uint64_t bytes_up, bytes_down;	    /* to its memory, and back */
+	uint64_t bytes_direct;		    /* of those up: read by the device where they lay */
 	uint32_t queued, copy_count, model_count;
 	const struct facet_device_copy *copies;
 	const struct facet_device_model *models;

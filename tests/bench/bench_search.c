@@ -5,7 +5,7 @@
  * that take the limits and every row in turn. A ratio above 1.05 means that a limit was not
  * measured well: an error.
  *
- *   bench_search [--rows N] [--dim D] [--rounds R] [--isa NAME] [--json]
+ *   bench_search [--rows N] [--dim D] [--rounds R] [--isa NAME] [--shared] [--json]
  */
 #include "kernels/cpu/cpu.h"
 #include "kernels/cpu/search.h"
@@ -16,6 +16,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+
+#include "daemon/device/host_memory.h"
 
 #define K	     10
 #define SEED	     20240607u
@@ -29,7 +32,7 @@ static const uint32_t batches[] = {1, 4, 8, 12, 16, 32, 64};
 struct options {
 	uint64_t rows;
 	uint32_t dim;
-	int rounds, json;
+	int rounds, json, shared;
 	const char *isa;
 };
 
@@ -98,11 +101,29 @@ static void *map_or_die(uint64_t bytes)
 	return p;
 }
 
-static void gallery_init(struct gallery *g, uint64_t tiles, uint32_t dim)
+/* What a scan reads, where a daemon with a board of Facet's has it; with huge pages, if shared memory may
+ * have them here. */
+static void *rows_or_die(const struct options *o, uint64_t bytes)
+{
+	uint8_t *at;
+
+	bytes = (bytes + 4095) / 4096 * 4096;
+	if (!o->shared)
+		return map_or_die(bytes);
+	if (host_memory_map(bytes, 1 << 21, &at) || mprotect(at, bytes, PROT_READ | PROT_WRITE)) {
+		fprintf(stderr, "bench_search: no memory; try fewer --rows\n");
+		exit(2);
+	}
+	madvise(at, bytes, MADV_HUGEPAGE);
+	return at;
+}
+
+static void gallery_init(struct gallery *g, const struct options *o, uint64_t tiles)
 {
 	uint64_t rows = tiles * SEARCH_TILE_ROWS;
+	uint32_t dim = o->dim;
 
-	g->scale = map_or_die(rows * sizeof(*g->scale));
+	g->scale = rows_or_die(o, rows * sizeof(*g->scale));
 	g->id = map_or_die(rows * sizeof(*g->id));
 	g->tags = map_or_die(rows * sizeof(*g->tags));
 	g->born = map_or_die(rows * sizeof(*g->born));
@@ -112,7 +133,7 @@ static void gallery_init(struct gallery *g, uint64_t tiles, uint32_t dim)
 		.metric = SEARCH_COSINE,
 		.dim = dim,
 		.head = search_padded_dim(dim),
-		.head_tiles = map_or_die(rows * search_padded_dim(dim)),
+		.head_tiles = rows_or_die(o, rows * search_padded_dim(dim)),
 		.scale = g->scale,
 		.id = g->id,
 		.tags = g->tags,
@@ -282,6 +303,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case 'i':
 		o->isa = arg;
 		break;
+	case 's':
+		o->shared = 1;
+		break;
 	case 'j':
 		o->json = 1;
 		break;
@@ -301,6 +325,7 @@ static const struct argp_option argp_options[] = {
 	{"dim", 'd', "D", 0, "bytes a template (512)", 0},
 	{"rounds", 'r', "R", 0, "rounds, of which the median counts (9)", 0},
 	{"isa", 'i', "NAME", 0, "avx512vnni, avx2 or portable", 0},
+	{"shared", 's', NULL, 0, "rows in memory that boards can read", 0},
 	{"json", 'j', NULL, 0, "JSON instead of a table", 0},
 	{0},
 };
@@ -314,8 +339,8 @@ static void prepare(struct bench *b, struct gallery galleries[2])
 	b->limits = limits_create();
 	for (uint32_t i = 0; i < SEARCH_BATCH_MAX; i++)
 		b->lists[i] = search_list_create(K, false);
-	gallery_init(&galleries[0], b->tiles, b->options.dim);
-	gallery_init(&galleries[1], b->tiles, b->options.dim);
+	gallery_init(&galleries[0], &b->options, b->tiles);
+	gallery_init(&galleries[1], &b->options, b->tiles);
 	fill_clustered(b, &galleries[0]);
 	fill_identical(b, &galleries[1]);
 }
@@ -329,7 +354,7 @@ int main(int argc, char **argv)
 					 0,
 					 0,
 					 0};
-	static struct bench b = {.options = {1000000, 512, 9, 0, NULL}};
+	static struct bench b = {.options = {1000000, 512, 9, 0, 0, NULL}};
 	static struct gallery galleries[2];
 
 	argp_parse(&argp, argc, argv, 0, NULL, &b.options);

@@ -145,6 +145,7 @@ START_TEST(test_devices_by_name)
 	board->mismatches[CHECK_RECOMPUTED]++;
 	board->check_ns[CHECK_SUMS] += 1500;
 	board->up_bytes += 77;
+	board->direct_bytes = 70;
 	print();
 	ck_assert(has("facet_device_slices_total{device=\"cpu0\"} 2"));
 	ck_assert(has("facet_device_units_total{device=\"cpu0\"} 13"));
@@ -166,6 +167,7 @@ START_TEST(test_devices_by_name)
 	ck_assert(has("facet_mismatches_total{device=\"board\",method=\"recomputed\"} 1"));
 	ck_assert(has("facet_check_seconds_total{device=\"board\",method=\"sums\"} 0.000001500"));
 	ck_assert(has("facet_device_bytes_total{device=\"board\",direction=\"up\"} 77"));
+	ck_assert(has("facet_device_bytes_total{device=\"board\",direction=\"direct\"} 70"));
 }
 END_TEST
 

@@ -132,7 +132,7 @@ static const struct {
 
 START_TEST(answers_that_cannot_be)
 {
-	struct shell_port port = {&port_ops};
+	struct shell_port port = {.ops = &port_ops};
 	const struct device_config config = {.queue = 4};
 	struct search_rows rows = {.metric = SEARCH_COSINE, .dim = DIM, .head = DIM};
 	struct search_list *list = search_list_create(5, false);

@@ -2,12 +2,15 @@
 /* What is in memory: tables against naive ones, snapshots, the end of rows. */
 #include <check.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
+#include "daemon/device/host_memory.h"
 #include "daemon/gallery/internal.h"
 #include "tests/gallery/fixture.h"
 
@@ -27,6 +30,12 @@ static void setup(void)
 static void teardown(void)
 {
 	fixture_free(&f);
+}
+
+static void setup_shared(void)
+{
+	host_memory_want();
+	setup();
 }
 
 static uint64_t random_state = 12345;
@@ -486,10 +495,70 @@ START_TEST(a_repeated_delete_waits_as_well)
 }
 END_TEST
 
+/* What a driver would read through the memfd is what searches read. */
+static void is_below(const void *at, size_t bytes)
+{
+	uint8_t *read = malloc(bytes);
+	uint64_t offset;
+	int fd;
+
+	ck_assert(host_memory_find(at, bytes, &fd, &offset));
+	ck_assert_int_eq(pread(fd, read, bytes, (off_t)offset), (ssize_t)bytes);
+	ck_assert(!memcmp(read, at, bytes));
+	ck_assert_int_eq(fcntl(fd, F_GET_SEALS), F_SEAL_SHRINK | F_SEAL_GROW);
+	free(read);
+}
+
+START_TEST(rows_that_boards_read)
+{
+	const struct search_rows *rows = &f.gallery->rows.view;
+	uint64_t ids[200] = {0}, offset;
+	int fd;
+
+	ck_assert_int_eq(fixture_enrol(&f, "s", vectors, 200, ids), 0);
+	is_below(rows->head_tiles, 200 * DIM);
+	is_below(rows->head_tiles + DIM, 7 * DIM);
+	is_below(rows->scale, 200 * sizeof(float));
+	is_below(rows->born, 200 * 4);
+	is_below(rows->died, 200 * 4);
+	is_below(rows->tags, 200 * 8);
+	ck_assert(!host_memory_find(rows->id, 8, &fd, &offset)); /* no board has these */
+	ck_assert(!host_memory_find(vectors, 8, &fd, &offset));
+	ck_assert(!host_memory_find(rows->head_tiles, SIZE_MAX, &fd, &offset));
+	ck_assert(!host_memory_find(rows->head_tiles - 1, 2, &fd, &offset));
+}
+END_TEST
+
+START_TEST(ranges_come_and_go)
+{
+	uint8_t *at[3];
+	uint64_t offset;
+	int fd;
+
+	for (int i = 0; i < 3; i++) {
+		ck_assert_int_eq(host_memory_map(8192, 1 << 21, &at[i]), 0);
+		ck_assert_uint_eq((uintptr_t)at[i] % (1 << 21), 0);
+		ck_assert_int_eq(mprotect(at[i], 8192, PROT_READ | PROT_WRITE), 0);
+		ck_assert_int_eq(at[i][8191], 0);
+	}
+	ck_assert(host_memory_find(at[1] + 4096, 4096, &fd, &offset));
+	ck_assert_uint_eq(offset, 4096);
+	ck_assert(!host_memory_find(at[1] + 4096, 4097, &fd, &offset));
+	host_memory_unmap(at[1]);
+	ck_assert(!host_memory_find(at[1], 1, &fd, &offset));
+	ck_assert_int_eq(fcntl(fd, F_GETFD), -1); /* closed */
+	ck_assert(host_memory_find(at[0], 8192, &fd, &offset));
+	ck_assert(host_memory_find(at[2], 8192, &fd, &offset));
+	host_memory_unmap(at[0]);
+	host_memory_unmap(at[2]);
+	host_memory_unmap(NULL);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("gallery memory");
-	TCase *t = tcase_create("memory");
+	TCase *t = tcase_create("memory"), *shared = tcase_create("shared");
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_set_timeout(t, 60);
@@ -508,6 +577,14 @@ static Suite *suite(void)
 	tcase_add_test(t, epochs_begin_again_under_load);
 	tcase_add_test(t, names_are_kept_compactly);
 	suite_add_tcase(s, t);
+	tcase_add_checked_fixture(shared, setup_shared, teardown);
+	tcase_set_timeout(shared, 60);
+	tcase_add_test(shared, rows_that_boards_read);
+	tcase_add_test(shared, ranges_come_and_go);
+	tcase_add_test(shared, deleted_is_wiped);
+	tcase_add_test(shared, wiped_slots_rest);
+	tcase_add_test(shared, searches_beside_writers);
+	suite_add_tcase(s, shared);
 	return s;
 }
 

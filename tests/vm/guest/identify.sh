@@ -5,7 +5,7 @@ data=$1 folder=/tmp/facet daemon=
 ctl=$BUILD/facetctl
 mkdir -p $folder && mount -t tmpfs -o size=600m facet $folder
 export FACET_SOCKET=$folder/s
-fail() { echo "FAILED: $*"; tail -n 5 $folder/log; exit 1; }
+fail() { echo "FAILED: $*"; tail -n 5 $folder/log; [[ ! $daemon ]] || kill $daemon; wait; exit 1; }
 start() {
 	printf '[daemon]\nsocket = %s/s\nstate = %s/state\n[device cpu]\nthreads = 1\n%b' $folder $folder "$1" >$folder/conf
 	"$BUILD/facetd" --config $folder/conf 2>$folder/log &
@@ -36,5 +36,7 @@ batches=$(board batches) wrong=$(board wrong)
 [[ $batches -gt 5 ]] || fail "the board did nothing in $i searches"
 [[ ${wrong:-1} = 0 ]] || fail "$wrong answers of the board were wrong"
 "$ctl" device show b0 | head -n 3
+direct=$(board bytes_direct)
+[[ ! -w /dev/udmabuf || ${direct:-0} -gt 100000 ]] || fail "of the gallery the board fetched $direct bytes by itself"
 stop
-echo "$i searches of 30 queries, $batches batches on the board, answers of the CPU"
+echo "$direct bytes fetched by the board; $i searches of 30 queries, $batches batches on the board, answers of the CPU"
