@@ -3,6 +3,9 @@
  * Interrupts say "look", never how much there is. More than a board can have reasons for are not
  * taken: the vector is switched off and polled for a while, so that a storm costs a thousandth of a
  * processor and no job.
+ *
+ * The end of a job is seen in memory. Causes are read from the board: vector 0 has a thread, so that no
+ * interrupt waits for the bus.
  */
 #include <linux/interrupt.h>
 #include <linux/moduleparam.h>
@@ -43,9 +46,10 @@ static bool look(struct facet_device *facet, u32 index)
 /* Too many in this window? */
 static bool storms(struct facet_vector *vector)
 {
+	unsigned long flags;
 	bool storm;
 
-	spin_lock(&vector->lock);
+	spin_lock_irqsave(&vector->lock, flags);
 	if (time_after(jiffies, vector->window_end)) {
 		vector->window_end = jiffies + msecs_to_jiffies(WINDOW_MS);
 		vector->in_window = 0;
@@ -53,7 +57,7 @@ static bool storms(struct facet_vector *vector)
 	storm = ++vector->in_window > READ_ONCE(storm_limit) && !vector->polled;
 	if (storm)
 		vector->polled = true;
-	spin_unlock(&vector->lock);
+	spin_unlock_irqrestore(&vector->lock, flags);
 	return storm;
 }
 
@@ -114,7 +118,8 @@ static int vector_init(struct facet_device *facet, u32 index)
 	vector->index = index;
 	spin_lock_init(&vector->lock);
 	INIT_DELAYED_WORK(&vector->poll, poll);
-	err = request_irq(irq, handle, 0, "facet", vector);
+	err = index ? request_irq(irq, handle, 0, "facet", vector)
+		    : request_threaded_irq(irq, NULL, handle, IRQF_ONESHOT, "facet", vector);
 	if (!err)
 		vector->irq = irq;
 	return err;

@@ -513,6 +513,7 @@ START_TEST(rows_that_boards_read)
 {
 	const struct search_rows *rows = &f.gallery->rows.view;
 	uint64_t ids[200] = {0}, offset;
+	const uint8_t *tiles;
 	int fd;
 
 	ck_assert_int_eq(fixture_enrol(&f, "s", vectors, 200, ids), 0);
@@ -526,6 +527,9 @@ START_TEST(rows_that_boards_read)
 	ck_assert(!host_memory_find(vectors, 8, &fd, &offset));
 	ck_assert(!host_memory_find(rows->head_tiles, SIZE_MAX, &fd, &offset));
 	ck_assert(!host_memory_find(rows->head_tiles - 1, 2, &fd, &offset));
+	tiles = rows->head_tiles;
+	fixture_close(&f);
+	ck_assert(!host_memory_find(tiles, 1, &fd, &offset));
 }
 END_TEST
 
