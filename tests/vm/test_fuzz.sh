@@ -5,4 +5,4 @@ set -u
 cd "$(dirname "$0")/../.."
 export BUILD=${BUILD:-build}
 calls=${FACET_CALLS:-${FACET_LONG:+10000000}}
-exec tests/vm/um-run -l -t 3600 "$(realpath "$BUILD")/tests/vm/guest/fuzz" "${calls:-200000}" "${FACET_SEED:-$(date +%s)}"
+exec tests/vm/um-run -l -t 7200 "$(realpath "$BUILD")/tests/vm/guest/fuzz" "${calls:-200000}" "${FACET_SEED:-$(date +%s)}"
