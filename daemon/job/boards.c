@@ -26,6 +26,7 @@ struct board {
 	bool trial;	       /* the reset is health's */
 	/* of the errand */
 	struct errand errand;
+	struct device *closing; /* nobody else knows it any more */
 	struct device *opened;
 	int err;
 	char why[FLEET_TEXT];
@@ -122,7 +123,6 @@ static int work_reset(struct board *board)
 static void work(struct errand *errand)
 {
 	struct board *board = errand->user;
-	struct device *device = board->device->device;
 
 	board->why[0] = '\0';
 	board->opened = NULL;
@@ -130,8 +130,9 @@ static void work(struct errand *errand)
 		board->err = work_reset(board);
 		return;
 	}
-	if (device)
-		device->ops->close(device);
+	if (board->closing)
+		board->closing->ops->close(board->closing);
+	board->closing = NULL;
 	board->err = board->doing == WORK_OPEN ? work_open(board) : 0;
 	if (board->err && !board->why[0])
 		snprintf(board->why, sizeof(board->why), "%s", strerror(-board->err));
@@ -143,7 +144,6 @@ static void opened(struct board *board)
 	struct fleet_device *device = board->device;
 	char text[FLEET_TEXT + 200];
 
-	device->device = NULL;
 	if (board->err) {
 		device->state = FLEET_ABSENT;
 		memcpy(device->text, board->why, sizeof(device->text));
@@ -200,7 +200,6 @@ static void done(struct errand *errand)
 	} else if (work == WORK_RESET) {
 		was_reset(board);
 	} else {
-		board->device->device = NULL;
 		board->device->state = FLEET_REMOVED;
 		board->device->metrics->state = METRICS_REMOVED;
 		board_log(board, LOG_LEVEL_INFO, "it was closed on request");
@@ -224,6 +223,11 @@ void board_step(struct fleet_device *device)
 		device->state = FLEET_RESETTING;
 	else if (board->doing == WORK_OPEN)
 		device->state = FLEET_OPENING;
+	if (board->doing != WORK_RESET) {
+		board->closing = device->device;
+		device->device = NULL;
+		device->health = NULL;
+	}
 	board->errand = (struct errand){.work = work, .done = done, .user = board};
 	boards_errand(board->service, &board->errand);
 }
