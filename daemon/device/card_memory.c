@@ -117,6 +117,7 @@ static int zero(struct card *card, struct shell_memory *memory)
 /* In the bank with the longest gap. */
 static int board_create(struct card *card, uint64_t bytes, struct shell_memory **memory)
 {
+	struct shell_memory *made;
 	uint64_t most = 0;
 	uint32_t best = 0;
 	int err;
@@ -130,12 +131,14 @@ static int board_create(struct card *card, uint64_t bytes, struct shell_memory *
 	pthread_mutex_unlock(&card->lock);
 	if (bytes > most)
 		return -ENOSPC;
-	err = card_bank_memory(card, best, bytes, memory);
+	err = card_bank_memory(card, best, bytes, &made);
 	if (err)
 		return err;
-	err = zero(card, *memory);
+	err = zero(card, made);
 	if (err)
-		card_memory_free(&card->base, *memory);
+		card_memory_free(&card->base, made);
+	else
+		*memory = made;
 	return err;
 }
 

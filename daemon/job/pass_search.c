@@ -202,15 +202,21 @@ static int search_slice(struct pass *pass, struct slice *slice)
 		slice->lists[0] = NULL;
 		return err;
 	}
-	slice->command.op = DEVICE_SEARCH;
-	slice->command.search = (struct device_search){
-		.rows = job_of(slice->unit[0].job)->search.snapshot.rows,
-		.resident = on_board(slice) ? placement_use(entry, slice->device->index) : NULL,
-		.tile_begin = slice->begin,
-		.tile_end = slice->end,
-		.queries = slice->queries,
-		.count = slice->count,
-		.lists = slice->lists,
+	/* All of it: what was there before was another pass'. */
+	slice->command = (struct device_command){
+		.op = DEVICE_SEARCH,
+		.search =
+			{
+				.rows = job_of(slice->unit[0].job)->search.snapshot.rows,
+				.resident = on_board(slice)
+						    ? placement_use(entry, slice->device->index)
+						    : NULL,
+				.tile_begin = slice->begin,
+				.tile_end = slice->end,
+				.queries = slice->queries,
+				.count = slice->count,
+				.lists = slice->lists,
+			},
 	};
 	slice->batch.commands = &slice->command;
 	slice->batch.count = 1;

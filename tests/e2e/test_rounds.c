@@ -19,15 +19,19 @@
 #include "tests/kernels/fixture.h"
 #include "tests/suite.h"
 
-#define DIM	  64u
-#define ROWS	  20000u
-#define QUERIES	  32u
-#define K	  5u
-#define CLIENTS	  3
-#define PRODUCTS  4
-#define SIDE	  96u /* of a product's matrices */
-#define DEADLINE  UINT64_C(20000000000)
+#define DIM	 64u
+#define ROWS	 20000u
+#define QUERIES	 32u
+#define K	 5u
+#define CLIENTS	 3
+#define PRODUCTS 4
+#define SIDE	 96u /* of a product's matrices */
+#define DEADLINE UINT64_C(20000000000)
+#ifdef __SANITIZE_ADDRESS__ /* keeps what was freed */
+#define GROWN_KIB (1024 * 1024)
+#else
 #define GROWN_KIB 16384 /* that a daemon may have */
+#endif
 
 /* Boards and what is wrong with them; a round is one batch that failed on one of them. */
 static const char settings[] =
