@@ -7,6 +7,7 @@
 #include <check.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,7 +59,7 @@ struct client {
 	uint64_t right, repeatable, wrong, other;
 	char text[300]; /* of the first that may not be repeated */
 };
-static volatile bool stop;
+static atomic_bool stop;
 
 static uint64_t now(void)
 {
