@@ -30,6 +30,7 @@
 #define JOBS	    6
 #define BYTES_MAX   (1u << 20)
 #define ROUND_CALLS 100000u
+#define TEST_CALLS  (10u * ROUND_CALLS)
 
 enum { KINDS = 5 };
 enum kind { BO, CTX, PROG, SYNC, DMABUF };
@@ -613,22 +614,25 @@ static void one_round(uint64_t number, uint64_t n, struct count (*counts)[OPERAT
 	close(shared);
 }
 
-/* What is left open on the shared file only grows: it is closed once in a while. */
+static struct count (*counts)[OPERATIONS]; /* of each process, shared with them */
+
+/* What is left open on the shared file only grows: it is closed once in a while. One test is ten rounds at
+ * most: Check does not know of any that takes more than half an hour. */
 START_TEST(at_random)
 {
-	struct count(*counts)[OPERATIONS] =
-		mmap(NULL, PROCESSES * sizeof(*counts), PROT_READ | PROT_WRITE,
-		     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	uint64_t n;
+	const uint64_t from = (uint64_t)_i * TEST_CALLS;
+	const uint64_t to = calls - from < TEST_CALLS ? calls : from + TEST_CALLS;
 
-	for (uint64_t done = 0; done < calls; done += n) {
-		n = calls - done < ROUND_CALLS ? calls - done : ROUND_CALLS;
-		one_round(done / ROUND_CALLS, n, counts);
-		if ((done + n) % (10 * ROUND_CALLS) == 0) {
-			printf("%llu calls\n", (unsigned long long)(done + n));
-			fflush(stdout);
-		}
-	}
+	for (uint64_t done = from; done < to; done += ROUND_CALLS)
+		one_round(done / ROUND_CALLS, to - done < ROUND_CALLS ? to - done : ROUND_CALLS,
+			  counts);
+	printf("%llu calls\n", (unsigned long long)to);
+	fflush(stdout);
+}
+END_TEST
+
+START_TEST(all_kinds_both_ways)
+{
 	report((const struct count(*)[OPERATIONS])counts);
 }
 END_TEST
@@ -650,7 +654,12 @@ int main(int argc, char **argv)
 	close(fd);
 	printf("%llu calls, seed %llu\n", (unsigned long long)calls, (unsigned long long)seed);
 	tcase_set_timeout(tc, 0);
-	tcase_add_test(tc, at_random);
+	counts = mmap(NULL, PROCESSES * sizeof(*counts), PROT_READ | PROT_WRITE,
+		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (counts == MAP_FAILED)
+		return EXIT_FAILURE;
+	tcase_add_loop_test(tc, at_random, 0, (int)((calls + TEST_CALLS - 1) / TEST_CALLS));
+	tcase_add_test(tc, all_kinds_both_ways);
 	suite_add_tcase(suite, tc);
 	return suite_run(suite);
 }
