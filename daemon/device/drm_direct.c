@@ -38,43 +38,33 @@ static int take_in(const struct drm_port *drm, int memory, uint64_t from, uint64
 	return err;
 }
 
-static int copy(struct drm_port *drm, struct shell_extent to, uint32_t handle, uint64_t offset)
-{
-	const struct shell_copy args = {
-		.row_bytes = to.length, .rows = 1, .out_stride = to.length, .in_stride = to.length};
-	struct drm_memory from = {.base = {SHELL_PLACE_HOST, offset + to.length, NULL},
-				  .handle = handle};
-	struct shell_call call = {.operands = 2, .operand = {to, {&from.base, offset, to.length}}};
-
-	shell_call_op(&call, SHELL_OP_COPY, &args, sizeof(args));
-	drm_run_locked(&drm->base, &call, 1);
-	return call.error;
-}
-
 static int step(struct drm_port *drm, struct shell_extent to, int memory, uint64_t from)
 {
-	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), before = from % page, handle_bytes;
+	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), before = from % page;
+	uint64_t pages = (before + to.length + page - 1) / page;
+	struct drm_memory host = {.base = {SHELL_PLACE_HOST, pages * page, NULL}};
 	struct drm_gem_close close = {0};
-	int err;
+	int err = take_in(drm, memory, from - before, pages * page, &host.handle);
 
-	handle_bytes = (before + to.length + page - 1) / page * page;
-	err = take_in(drm, memory, from - before, handle_bytes, &close.handle);
 	if (err)
 		return -EOPNOTSUPP;
-	err = copy(drm, to, close.handle, before);
+	err = shell_move_copy(&drm->mover, to,
+			      (struct shell_extent){&host.base, before, to.length});
+	close.handle = host.handle;
 	drmIoctl(drm->fd, DRM_IOCTL_GEM_CLOSE, &close);
 	return err;
 }
 
 static int write_from(struct drm_port *drm, struct shell_extent to, int memory, uint64_t from)
 {
-	uint64_t bytes = to.length;
 	int err = 0;
 
-	for (uint64_t done = 0; !err && done < bytes; done += to.length) {
-		to.offset += done ? DIRECT_STEP : 0;
-		to.length = bytes - done < DIRECT_STEP ? bytes - done : DIRECT_STEP;
-		err = step(drm, to, memory, from + done);
+	for (uint64_t done = 0; !err && done < to.length; done += DIRECT_STEP) {
+		uint64_t left = to.length - done;
+		struct shell_extent piece = {to.memory, to.offset + done,
+					     left < DIRECT_STEP ? left : DIRECT_STEP};
+
+		err = step(drm, piece, memory, from + done);
 	}
 	return err;
 }

@@ -44,7 +44,7 @@ static int create(size_t bytes)
 	return fd;
 }
 
-static uint8_t *map(int fd, size_t bytes, size_t align)
+uint8_t *host_memory_reserve(size_t bytes, size_t align)
 {
 	uint8_t *all = mmap(NULL, bytes + align, PROT_NONE,
 			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -56,12 +56,21 @@ static uint8_t *map(int fd, size_t bytes, size_t align)
 	if (at > all)
 		munmap(all, (size_t)(at - all));
 	munmap(at + bytes, align - (size_t)(at - all));
-	if (mmap(at, bytes, PROT_NONE, MAP_SHARED | MAP_FIXED | MAP_NORESERVE, fd, 0) ==
-	    MAP_FAILED) {
+	madvise(at, bytes, MADV_DONTDUMP);
+	return at;
+}
+
+static uint8_t *map(int fd, size_t bytes, size_t align)
+{
+	uint8_t *at = host_memory_reserve(bytes, align);
+
+	if (at && mmap(at, bytes, PROT_NONE, MAP_SHARED | MAP_FIXED | MAP_NORESERVE, fd, 0) ==
+			  MAP_FAILED) {
 		munmap(at, bytes);
 		return NULL;
 	}
-	madvise(at, bytes, MADV_DONTDUMP);
+	if (at)
+		madvise(at, bytes, MADV_DONTDUMP);
 	return at;
 }
 

@@ -18,6 +18,10 @@
 void host_memory_want(void);
 bool host_memory_wanted(void);
 
+/* Addresses without access at a multiple of align, in no core dump; nothing is behind them. NULL: none left.
+ * munmap() gives them back. */
+uint8_t *host_memory_reserve(size_t bytes, size_t align);
+
 /* A range without access, to be opened by mprotect(); zero, and in no core dump. -ENOMEM. */
 int host_memory_map(size_t bytes, size_t align, uint8_t **at);
 void host_memory_unmap(uint8_t *at); /* the whole range */

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-static int copy(struct shell_mover *mover, struct shell_extent to, struct shell_extent from)
+int shell_move_copy(struct shell_mover *mover, struct shell_extent to, struct shell_extent from)
 {
 	const struct shell_copy args = {
 		.row_bytes = to.length, .rows = 1, .out_stride = to.length, .in_stride = to.length};
@@ -26,20 +26,20 @@ static int step(struct shell_mover *mover, struct shell_memory *memory, uint64_t
 	int err;
 
 	if (data_out) {
-		err = copy(mover, host, board);
+		err = shell_move_copy(mover, host, board);
 		if (!err)
 			memcpy(data_out, staged + before, bytes);
 		return err;
 	}
 	if (before) {
 		board.length = host.length = before;
-		err = copy(mover, host, board);
+		err = shell_move_copy(mover, host, board);
 		if (err)
 			return err;
 		board.length = host.length = before + bytes;
 	}
 	memcpy(staged + before, data_in, bytes);
-	return copy(mover, board, host);
+	return shell_move_copy(mover, board, host);
 }
 
 int shell_move(struct shell_mover *mover, struct shell_memory *memory, uint64_t offset,

@@ -16,6 +16,8 @@ struct shell_mover {
 
 #define SHELL_MOVE_STEP (UINT64_C(4) << 20) /* bytes moved by one copy */
 
+/* From one to the other, of to's length. */
+int shell_move_copy(struct shell_mover *mover, struct shell_extent to, struct shell_extent from);
 /* Between a bank and the caller: to data_out, or from data_in where that is NULL. */
 int shell_move(struct shell_mover *mover, struct shell_memory *memory, uint64_t offset,
 	       uint8_t *data_out, const uint8_t *data_in, uint64_t bytes);

@@ -19,33 +19,17 @@ static size_t round_up(size_t n, size_t to)
 	return (n + to - 1) / to * to;
 }
 
-static int map_own(size_t want, uint8_t **base)
-{
-	uint8_t *at, *aligned;
-
-	at = mmap(NULL, want + HUGE_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-		  -1, 0);
-	if (at == MAP_FAILED)
-		return -ENOMEM;
-	aligned = (uint8_t *)round_up((uintptr_t)at, HUGE_PAGE);
-	if (aligned > at)
-		munmap(at, (size_t)(aligned - at));
-	munmap(aligned + want, HUGE_PAGE - (size_t)(aligned - at));
-	madvise(aligned, want, MADV_DONTDUMP);
-	*base = aligned;
-	return 0;
-}
-
 int reserve_init(struct reserve *reserve, size_t size, bool shared)
 {
 	size_t want = round_up(size, HUGE_PAGE);
-	int err;
 
 	memset(reserve, 0, sizeof(*reserve));
-	err = shared ? host_memory_map(want, HUGE_PAGE, &reserve->base)
-		     : map_own(want, &reserve->base);
-	if (err)
-		return err;
+	if (!shared)
+		reserve->base = host_memory_reserve(want, HUGE_PAGE);
+	else if (host_memory_map(want, HUGE_PAGE, &reserve->base))
+		reserve->base = NULL;
+	if (!reserve->base)
+		return -ENOMEM;
 	reserve->size = want;
 	reserve->shared = shared;
 	return 0;

@@ -224,6 +224,7 @@ void board_step(struct fleet_device *device)
 	else if (board->doing == WORK_OPEN)
 		device->state = FLEET_OPENING;
 	if (board->doing != WORK_RESET) {
+		fleet_ask(device);
 		board->closing = device->device;
 		device->device = NULL;
 		device->health = NULL;

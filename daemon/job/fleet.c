@@ -41,6 +41,21 @@ void fleet_opened(struct fleet_device *device, struct device *opened)
 	device->state = FLEET_OPEN;
 	device->text[0] = '\0';
 	opened->ops->caps(opened, &device->caps);
+	device->direct_bytes = 0;
+}
+
+void fleet_ask(struct fleet_device *device)
+{
+	struct device_stats stats = {0};
+
+	if (!device->device || !device->metrics)
+		return;
+	device->device->ops->stats(device->device, &stats);
+	device->metrics->queued = stats.queued;
+	device->metrics->memory_limit = device->caps.memory_bytes;
+	/* A device that is opened anew begins at 0, a counter of ours does not. */
+	device->metrics->direct_bytes += stats.direct_bytes - device->direct_bytes;
+	device->direct_bytes = stats.direct_bytes;
 }
 
 const char *fleet_state_name(const struct fleet_device *device)

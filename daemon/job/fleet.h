@@ -54,6 +54,7 @@ struct fleet_device {
 	uint64_t placed_bytes; /* that those take */
 	/* totals */
 	uint64_t slices, failed, repeated, busy_ns;
+	uint64_t direct_bytes; /* of the open device, as it said last */
 };
 
 struct fleet {
@@ -66,6 +67,8 @@ struct fleet_device *fleet_add(struct fleet *fleet, const char *name, const char
 struct fleet_device *fleet_find(struct fleet *fleet, const char *name);
 /* The device was opened. */
 void fleet_opened(struct fleet_device *device, struct device *opened);
+/* Into its metrics what it counts itself; before it is closed, too. */
+void fleet_ask(struct fleet_device *device);
 const char *fleet_state_name(const struct fleet_device *device);
 
 /* May it get work? */

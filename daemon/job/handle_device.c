@@ -67,11 +67,10 @@ static int models(struct job *job, const struct fleet_device *device, Facet__Wir
 	return 0;
 }
 
-static Facet__Wire__Device *describe(struct job *job, const struct fleet_device *device)
+static Facet__Wire__Device *describe(struct job *job, struct fleet_device *device)
 {
 	const struct metrics_device *metrics = device->metrics;
 	Facet__Wire__Device *message = job_need(job, sizeof(*message));
-	struct device_stats stats = {0};
 
 	if (!message)
 		return NULL;
@@ -89,13 +88,12 @@ static Facet__Wire__Device *describe(struct job *job, const struct fleet_device 
 	message->busy_ns = device->busy_ns;
 	message->queued = device->in_flight;
 	message->memory_bytes = device->device ? device->caps.memory_bytes : 0;
-	if (device->device)
-		device->device->ops->stats(device->device, &stats);
-	message->bytes_direct = stats.direct_bytes;
+	fleet_ask(device);
 	if (metrics) {
 		message->resets = metrics->resets;
 		message->bytes_up = metrics->up_bytes;
 		message->bytes_down = metrics->down_bytes;
+		message->bytes_direct = metrics->direct_bytes;
 		message->memory_used = metrics->memory_bytes;
 		for (int i = 0; i < CHECKS; i++) {
 			message->checks += metrics->checks[i];
@@ -111,7 +109,7 @@ static void reply_devices(struct job *job, const char *name)
 {
 	Facet__Wire__DeviceListReply list = FACET__WIRE__DEVICE_LIST_REPLY__INIT;
 	Facet__Wire__Reply reply = FACET__WIRE__REPLY__INIT;
-	const struct fleet *fleet = &job->service->fleet;
+	struct fleet *fleet = &job->service->fleet;
 
 	list.devices = job_need(job, fleet->count * sizeof(*list.devices));
 	if (!list.devices)

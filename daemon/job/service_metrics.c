@@ -154,22 +154,6 @@ static void print_tenants(const struct rows *rows, FILE *out)
 }
 
 /* ---- the whole ------------------------------------------------------------------------------- */
-/* What the devices know of themselves. */
-static void ask_devices(struct service *service)
-{
-	for (uint32_t i = 0; i < service->fleet.count; i++) {
-		struct fleet_device *device = &service->fleet.device[i];
-		struct device_stats stats = {0};
-
-		if (!device->device || !device->metrics)
-			continue;
-		device->device->ops->stats(device->device, &stats);
-		device->metrics->queued = stats.queued;
-		device->metrics->direct_bytes = stats.direct_bytes;
-		device->metrics->memory_limit = device->caps.memory_bytes;
-	}
-}
-
 static void print_gauge(FILE *out, const char *name, const char *type, const char *help,
 			double value)
 {
@@ -181,7 +165,8 @@ void service_print_metrics(struct service *service, const struct tenant *tenant,
 	struct rows rows = {.asks = tenant};
 
 	tenants_each(service->tenants, rows_add, &rows);
-	ask_devices(service);
+	for (uint32_t i = 0; i < service->fleet.count; i++)
+		fleet_ask(&service->fleet.device[i]);
 	metrics_print(&service->metrics, rows.row, rows.count, op_name, out);
 	print_tenants(&rows, out);
 	print_gauge(out, "facet_connections", "gauge", "Open connections.", service->connections);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "daemon/job/sched.h"
+#include "daemon/net/metrics.h"
 #include "tests/suite.h"
 
 #define SIM_DEVICES 4
@@ -586,6 +587,38 @@ START_TEST(test_ordered_passes_begin_again)
 END_TEST
 
 /* ---- drain, deadlines, coalescing ------------------------------------------------------------------ */
+/* ---- what a device counts itself ---- */
+static uint64_t counted;
+
+static void count_stats(const struct device *device, struct device_stats *stats)
+{
+	(void)device;
+	*stats = (struct device_stats){.queued = 3, .direct_bytes = counted};
+}
+
+/* It begins anew when it is opened again; the daemon's counter goes on. */
+START_TEST(test_counters_outlive_a_device)
+{
+	static const struct device_ops ops = {.caps = sim_caps, .stats = count_stats};
+	struct metrics_device metrics = {0};
+	struct fleet_device device = {.metrics = &metrics};
+	struct device opened = {&ops};
+
+	fleet_ask(&device); /* there is none */
+	ck_assert_uint_eq(metrics.queued, 0);
+	fleet_opened(&device, &opened);
+	counted = 70;
+	fleet_ask(&device);
+	fleet_ask(&device);
+	ck_assert_uint_eq(metrics.direct_bytes, 70);
+	ck_assert_uint_eq(metrics.queued, 3);
+	fleet_opened(&device, &opened);
+	counted = 5;
+	fleet_ask(&device);
+	ck_assert_uint_eq(metrics.direct_bytes, 75);
+}
+END_TEST
+
 START_TEST(test_drain_under_load)
 {
 	start(3, unequal, 2000, 0);
@@ -725,6 +758,7 @@ int main(void)
 	tcase_add_test(tcase, test_what_nobody_can_take);
 	tcase_add_test(tcase, test_ordered_passes);
 	tcase_add_test(tcase, test_ordered_passes_begin_again);
+	tcase_add_test(tcase, test_counters_outlive_a_device);
 	tcase_add_test(tcase, test_drain_under_load);
 	tcase_add_test(tcase, test_a_pass_waits_no_longer_than_a_deadline_lets_it);
 	tcase_add_loop_test(tcase, test_anything_may_happen, 0, 30);

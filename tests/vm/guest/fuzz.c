@@ -510,7 +510,9 @@ static const struct operation *choose(struct fuzz *f)
 	}
 }
 
-static void run(int shared, uint64_t seed, uint64_t calls, struct count *counts)
+static struct count (*counts)[OPERATIONS]; /* of each process, shared with them */
+
+static void run(int shared, uint64_t seed, uint64_t calls, struct count *mine)
 {
 	struct fuzz f = {
 		.random = seed * 0x9e3779b97f4a7c15ull | 1, .fd = shared, .shared = shared};
@@ -520,7 +522,7 @@ static void run(int shared, uint64_t seed, uint64_t calls, struct count *counts)
 	furnish(&f);
 	for (uint64_t i = 0; i < calls; i++) {
 		const struct operation *o = choose(&f);
-		struct count *count = &counts[o - operations];
+		struct count *count = &mine[o - operations];
 
 		f.wrong = chance(&f, 3);
 		if (o->run(&f))
@@ -569,7 +571,7 @@ static bool works(int fd)
 	return !memcmp(from, to, NODE_BYTES);
 }
 
-static void report(const struct count (*counts)[OPERATIONS])
+static void report(void)
 {
 	for (size_t o = 0; o < OPERATIONS; o++) {
 		struct count sum = {0};
@@ -589,7 +591,7 @@ static void report(const struct count (*counts)[OPERATIONS])
 static uint64_t calls = 200000, seed = 1;
 
 /* One file that all share, and one for all that each opens besides; after it all is as it was before. */
-static void one_round(uint64_t number, uint64_t n, struct count (*counts)[OPERATIONS])
+static void one_round(uint64_t number, uint64_t n)
 {
 	int shared = node_open(), status;
 	pid_t pid[PROCESSES];
@@ -614,8 +616,6 @@ static void one_round(uint64_t number, uint64_t n, struct count (*counts)[OPERAT
 	close(shared);
 }
 
-static struct count (*counts)[OPERATIONS]; /* of each process, shared with them */
-
 /* What is left open on the shared file only grows: it is closed once in a while. One test is ten rounds at
  * most: Check does not know of any that takes more than half an hour. */
 START_TEST(at_random)
@@ -624,8 +624,7 @@ START_TEST(at_random)
 	const uint64_t to = calls - from < TEST_CALLS ? calls : from + TEST_CALLS;
 
 	for (uint64_t done = from; done < to; done += ROUND_CALLS)
-		one_round(done / ROUND_CALLS, to - done < ROUND_CALLS ? to - done : ROUND_CALLS,
-			  counts);
+		one_round(done / ROUND_CALLS, to - done < ROUND_CALLS ? to - done : ROUND_CALLS);
 	printf("%llu calls\n", (unsigned long long)to);
 	fflush(stdout);
 }
@@ -633,7 +632,7 @@ END_TEST
 
 START_TEST(all_kinds_both_ways)
 {
-	report((const struct count(*)[OPERATIONS])counts);
+	report();
 }
 END_TEST
 

@@ -5,7 +5,7 @@ data=$1 folder=/tmp/facet daemon=
 ctl=$BUILD/facetctl
 mkdir -p $folder && mount -t tmpfs -o size=600m facet $folder
 export FACET_SOCKET=$folder/s
-fail() { echo "FAILED: $*"; tail -n 5 $folder/log; [[ ! $daemon ]] || kill $daemon; wait; exit 1; }
+fail() { echo "FAILED: $*"; tail -n 5 $folder/log; [[ ! $daemon ]] || stop; exit 1; }
 start() {
 	printf '[daemon]\nsocket = %s/s\nstate = %s/state\n[device cpu]\nthreads = 1\n%b' $folder $folder "$1" >$folder/conf
 	"$BUILD/facetd" --config $folder/conf 2>$folder/log &

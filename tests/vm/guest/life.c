@@ -316,7 +316,7 @@ START_TEST(found_while_memory_is_short)
 		return;
 	write_file("/sys/kernel/debug/failslab/verbose", "0");
 	unbind_board();
-	for (; !left && nth < NTH_MAX; nth += 1 + nth / 15) {
+	for (; !left && nth < NTH_MAX; nth += 1 + nth / 40) {
 		char text[16];
 		ssize_t n;
 		int err;
@@ -337,7 +337,7 @@ START_TEST(found_while_memory_is_short)
 	}
 	printf("allocations %d to %d tried, %d refusals\n", NTH_FIRST, nth, refused);
 	bind_board();
-	ck_assert_int_gt(refused, 0); /* which ones these are moves with every run */
+	ck_assert_int_gt(refused, 3);
 	ck_assert_int_gt(left, 0);
 	works();
 }
