@@ -200,7 +200,7 @@ $(call test_programs,e2e): | $(PROGRAMS)
 # Networks and what they mean, as the tests of models have them.
 $(BUILD)/tests/e2e/test_models: $(addprefix $(BUILD)/obj/tests/model/,fct.o interpret.o) $(call lib,kernels)
 
-$(BUILD)/tests/e2e/test_raw $(BUILD)/tests/e2e/test_rounds: $(BUILD)/obj/tests/kernels/fixture.o $(call lib,kernels)
+$(addprefix $(BUILD)/tests/e2e/,test_flips test_raw test_rounds): $(BUILD)/obj/tests/kernels/fixture.o $(call lib,kernels)
 
 # The search core: Verilog made C++ by Verilator, with its clock and memory. Only where Verilator is;
 # the scripts of tests/rtl ask for the test program.

@@ -259,6 +259,14 @@ static bool load_ok(const struct device *device, const struct device_command *co
 	return p->to && p->tile_begin <= p->tile_end && p->tile_end <= COMMAND_TILES_MAX;
 }
 
+static bool unload_ok(const struct device *device, const struct device_command *command)
+{
+	const struct device_unload *p = &command->unload;
+
+	(void)device;
+	return p->from && p->to && p->tile_begin <= p->tile_end && p->tile_end <= COMMAND_TILES_MAX;
+}
+
 uint64_t command_last_tile(const struct device_search *p)
 {
 	uint64_t rows = 0, tiles;
@@ -292,6 +300,7 @@ int command_check(const struct device *device, const struct device_command *comm
 		[DEVICE_UPLOAD] = upload_ok,
 		[DEVICE_DOWNLOAD] = download_ok,
 		[DEVICE_LOAD] = load_ok,
+		[DEVICE_UNLOAD] = unload_ok,
 	};
 
 	return (unsigned int)command->op < DEVICE_OPS && ok[command->op](device, command) ? 0

@@ -54,7 +54,8 @@ static void caps(const struct device *device, struct device_caps *caps)
 
 	*caps = (struct device_caps){
 		.name = "cpu0",
-		.ops = ((UINT64_C(1) << DEVICE_OPS) - 1) & ~(UINT64_C(1) << DEVICE_LOAD),
+		.ops = ((UINT64_C(1) << DEVICE_OPS) - 1) &
+		       ~(UINT64_C(1) << DEVICE_LOAD | UINT64_C(1) << DEVICE_UNLOAD),
 		.memory_bytes = cpu->memory_max,
 		.alignment = 64,
 		.batch_max = SEARCH_BATCH_MAX,

@@ -38,6 +38,7 @@ enum device_op {
 	DEVICE_UPLOAD,	 /* out = host */
 	DEVICE_DOWNLOAD, /* host = in[0] */
 	DEVICE_LOAD,	 /* rows from host memory into the device's copy of them */
+	DEVICE_UNLOAD,	 /* that copy back, as the device holds it */
 	DEVICE_OPS
 };
 
@@ -73,6 +74,13 @@ struct device_search {
 struct device_load {
 	struct device_rows *to;
 	uint64_t tile_begin, tile_end; /* within the copy's range */
+};
+
+/* What a device takes from the host when it searches, and has no copy of, comes from there. */
+struct device_unload {
+	struct device_rows *from;
+	uint64_t tile_begin, tile_end; /* within the copy's range */
+	const struct search_rows *to;  /* the caller's memory; tile_begin is its tile 0 */
 };
 
 #define DEVICE_INPUTS_MAX OP_CONCAT_MAX
@@ -111,6 +119,7 @@ struct device_command {
 		struct device_strided strided;
 		struct device_join join;
 		struct device_load load;
+		struct device_unload unload;
 		void *host; /* upload, download: the caller's memory, of the span's bytes */
 	};
 	const struct device_weights *weights; /* conv2d, gemm */
@@ -158,6 +167,7 @@ struct device_caps {
 struct device_stats {
 	uint64_t batches, commands, failed, cancelled, busy_ns;
 	uint64_t direct_bytes; /* that it read where they lay, of those it was given */
+	uint64_t faults;       /* that it made on purpose (fault.h) */
 	uint32_t queued;
 };
 

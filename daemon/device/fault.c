@@ -303,6 +303,8 @@ static void stats(const struct device *device, struct device_stats *stats)
 		.cancelled = atomic_load(&fault->cancelled),
 		.busy_ns = atomic_load(&fault->busy_ns),
 	};
+	for (int kind = 0; kind < FAULT_KINDS; kind++)
+		stats->faults += atomic_load(&fault->injected[kind]);
 	pthread_mutex_lock(&fault->lock);
 	stats->queued = fault->queued;
 	pthread_mutex_unlock(&fault->lock);
@@ -366,7 +368,7 @@ static void make_caps(struct fault *fault, const char *spec)
 	fault->caps.checksums = true;
 	fault->caps.priority = inner.priority + 1;
 	if (inner.ops >> DEVICE_SEARCH & 1)
-		fault->caps.ops |= UINT64_C(1) << DEVICE_LOAD;
+		fault->caps.ops |= UINT64_C(1) << DEVICE_LOAD | UINT64_C(1) << DEVICE_UNLOAD;
 	snprintf(fault->caps.name, sizeof(fault->caps.name), "fault-%.24s", inner.name);
 	snprintf(fault->caps.detail, sizeof(fault->caps.detail), "%.40s, faults: %.40s",
 		 inner.detail, spec && *spec ? spec : "none");

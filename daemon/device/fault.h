@@ -31,7 +31,7 @@
  *   after      the first N are spared
  *   limit      at most N times
  *   ops        names joined by "+": echo search conv2d gemm pool2d add table concat dequantize
- *              float strided join copy upload download load, or all, compute
+ *              float strided join copy upload download load unload, or all, compute
  *   seed       of the random choices
  *   bits       flipped at a time, 1 .. 64, of one operand; 1
  *   ms         of a delay (10) or a hang (0: until reset)

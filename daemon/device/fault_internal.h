@@ -89,6 +89,9 @@ int fault_rows_create(struct device *device, const struct search_rows *rows, uin
 void fault_rows_free(struct device_rows *copy);
 /* Copies tiles of the host's rows into the shadow. */
 int fault_rows_load(struct device_rows *copy, uint64_t tile_begin, uint64_t tile_end);
+/* And out of it. */
+int fault_rows_unload(const struct device_rows *copy, uint64_t tile_begin, uint64_t tile_end,
+		      const struct search_rows *to);
 
 /* ---- fault_run.c: one command, with what strikes it; the worker only ---- */
 int fault_run(struct fault *fault, const struct device_command *command,
@@ -104,6 +107,7 @@ int fault_translate(struct fault *fault, const struct device_command *command,
 int fault_search(struct fault *fault, const struct device_command *command,
 		 const struct fault_strikes *strikes);
 int fault_load(struct fault *fault, const struct device_command *command);
+int fault_unload(struct fault *fault, const struct device_command *command);
 
 /* ---- fault_product.c: a conv2d or gemm by way of its accumulators ---- */
 int fault_product(struct fault *fault, const struct device_command *command,

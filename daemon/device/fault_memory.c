@@ -273,3 +273,20 @@ int fault_rows_load(struct device_rows *copy, uint64_t tile_begin, uint64_t tile
 	}
 	return 0;
 }
+
+int fault_rows_unload(const struct device_rows *copy, uint64_t tile_begin, uint64_t tile_end,
+		      const struct search_rows *to)
+{
+	struct search_rows room = *to;
+	struct array array[9];
+
+	if (tile_begin < copy->tile_begin || tile_begin > tile_end || tile_end > copy->tile_end)
+		return -EINVAL;
+	arrays_of(copy->host, array);
+	for (int i = 0; i < 9; i++)
+		if (copy->map[i])
+			memcpy(*array_place(&room, array[i].at),
+			       (char *)copy->map[i] + tile_begin * array[i].bytes,
+			       (tile_end - tile_begin) * array[i].bytes);
+	return 0;
+}

@@ -177,6 +177,8 @@ int fault_run(struct fault *fault, const struct device_command *command,
 		return fault_search(fault, command, strikes);
 	if (command->op == DEVICE_LOAD)
 		return fault_load(fault, command);
+	if (command->op == DEVICE_UNLOAD)
+		return fault_unload(fault, command);
 	if (strikes->rule[FAULT_FLIP_IN])
 		err = flip_inputs(fault, strikes->rule[FAULT_FLIP_IN], command);
 	if (err)

@@ -34,6 +34,20 @@ int fault_load(struct fault *fault, const struct device_command *command)
 	return err ? err : load_inner(fault, load->to, load->tile_begin, load->tile_end);
 }
 
+int fault_unload(struct fault *fault, const struct device_command *command)
+{
+	const struct device_unload *unload = &command->unload;
+	struct device_command inner = *command;
+
+	if (!unload->from || unload->from->device != &fault->base || !unload->to)
+		return -EINVAL;
+	if (!unload->from->inner)
+		return fault_rows_unload(unload->from, unload->tile_begin, unload->tile_end,
+					 unload->to);
+	inner.unload.from = unload->from->inner;
+	return fault_inner(fault, &inner);
+}
+
 /* ---- rows ---- */
 
 /* Row r's value i, for i < dim, where it lies in the tiles. */

@@ -7,10 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BIT(op)	   (UINT64_C(1) << (op))
-#define OPS_ALL	   (BIT(DEVICE_OPS) - 1)
-#define OPS_MOVING (BIT(DEVICE_UPLOAD) | BIT(DEVICE_DOWNLOAD) | BIT(DEVICE_LOAD) | BIT(DEVICE_ECHO))
-#define DELAY_MS   10u
+#define BIT(op) (UINT64_C(1) << (op))
+#define OPS_ALL (BIT(DEVICE_OPS) - 1)
+#define OPS_MOVING                                                                                 \
+	(BIT(DEVICE_UPLOAD) | BIT(DEVICE_DOWNLOAD) | BIT(DEVICE_LOAD) | BIT(DEVICE_UNLOAD) |       \
+	 BIT(DEVICE_ECHO))
+#define DELAY_MS 10u
 
 static const char *const op_names[DEVICE_OPS] = {
 	[DEVICE_ECHO] = "echo",	      [DEVICE_SEARCH] = "search",
@@ -21,6 +23,7 @@ static const char *const op_names[DEVICE_OPS] = {
 	[DEVICE_STRIDED] = "strided", [DEVICE_JOIN] = "join",
 	[DEVICE_COPY] = "copy",	      [DEVICE_UPLOAD] = "upload",
 	[DEVICE_LOAD] = "load",	      [DEVICE_DOWNLOAD] = "download",
+	[DEVICE_UNLOAD] = "unload",
 };
 
 static const struct {

@@ -251,6 +251,7 @@ int opencl_rows_create(struct device *device, const struct search_rows *rows, ui
 		       uint64_t tile_end, struct device_rows **copy);
 void opencl_rows_free(struct device_rows *copy);
 int opencl_run_load(struct opencl *cl, const struct device_command *command);
+int opencl_run_unload(struct opencl *cl, const struct device_command *command);
 
 /* ---- opencl_search.c ---- */
 int opencl_run_search(struct opencl *cl, const struct device_batch *batch,

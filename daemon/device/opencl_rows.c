@@ -140,22 +140,50 @@ void opencl_rows_free(struct device_rows *copy)
 	free(copy);
 }
 
-/* ---- loading ---- */
+/* ---- loading and reading back ---- */
 
-static int load_segment(struct opencl *cl, const struct device_rows *copy,
-			const struct opencl_segment *segment, uint64_t begin, uint64_t end)
+/* Of the tiles [begin, end) in the segment; from there where to is NULL, else into it. */
+static int move_segment(struct opencl *cl, const struct device_rows *copy,
+			const struct opencl_segment *segment, uint64_t begin, uint64_t end,
+			const struct device_unload *to)
 {
 	int err = 0;
 
 	for (int i = 0; !err && i < PARTS; i++) {
 		enum part part = part_load_order[i];
 		uint64_t bytes = part_bytes(copy->rows, part);
+		uint64_t at = (begin - segment->begin) * bytes;
 
-		if (bytes && !(copy->in_place && is_tiles(part)))
-			err = opencl_put(cl, cl->session->queue, segment->part[part],
-					 (begin - segment->begin) * bytes,
+		if (!bytes)
+			continue;
+		if (to)
+			err = opencl_get(cl, cl->session->queue, segment->part[part], at,
+					 part_room(to->to, part) + (begin - to->tile_begin) * bytes,
+					 (end - begin) * bytes, cl->deadline);
+		else if (!(copy->in_place && is_tiles(part)))
+			err = opencl_put(cl, cl->session->queue, segment->part[part], at,
 					 part_data(copy->rows, part) + begin * bytes,
 					 (end - begin) * bytes, cl->deadline);
+	}
+	return err;
+}
+
+static int move_tiles(struct opencl *cl, const struct device_rows *copy, uint64_t tile_begin,
+		      uint64_t tile_end, const struct device_unload *to)
+{
+	int err = 0;
+
+	if (copy->device != &cl->base || tile_begin < copy->begin || tile_end > copy->end)
+		return -EINVAL;
+	if (copy->generation != cl->generation)
+		return -ESTALE;
+	for (uint32_t i = 0; !err && i < copy->count; i++) {
+		const struct opencl_segment *segment = &copy->segment[i];
+		uint64_t begin = tile_begin > segment->begin ? tile_begin : segment->begin;
+		uint64_t end = tile_end < segment->end ? tile_end : segment->end;
+
+		if (begin < end)
+			err = move_segment(cl, copy, segment, begin, end, to);
 	}
 	return err;
 }
@@ -163,20 +191,13 @@ static int load_segment(struct opencl *cl, const struct device_rows *copy,
 int opencl_run_load(struct opencl *cl, const struct device_command *command)
 {
 	const struct device_load *p = &command->load;
-	const struct device_rows *copy = p->to;
-	int err = 0;
 
-	if (copy->device != &cl->base || p->tile_begin < copy->begin || p->tile_end > copy->end)
-		return -EINVAL;
-	if (copy->generation != cl->generation)
-		return -ESTALE;
-	for (uint32_t i = 0; !err && i < copy->count; i++) {
-		const struct opencl_segment *segment = &copy->segment[i];
-		uint64_t begin = p->tile_begin > segment->begin ? p->tile_begin : segment->begin;
-		uint64_t end = p->tile_end < segment->end ? p->tile_end : segment->end;
+	return move_tiles(cl, p->to, p->tile_begin, p->tile_end, NULL);
+}
 
-		if (begin < end)
-			err = load_segment(cl, copy, segment, begin, end);
-	}
-	return err;
+int opencl_run_unload(struct opencl *cl, const struct device_command *command)
+{
+	const struct device_unload *p = &command->unload;
+
+	return move_tiles(cl, p->from, p->tile_begin, p->tile_end, p);
 }

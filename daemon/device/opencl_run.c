@@ -291,6 +291,7 @@ static const struct {
 	[DEVICE_UPLOAD] = {run_upload, NO_KERNEL},
 	[DEVICE_DOWNLOAD] = {run_download, NO_KERNEL},
 	[DEVICE_LOAD] = {opencl_run_load, KERNEL_SELECT},
+	[DEVICE_UNLOAD] = {opencl_run_unload, KERNEL_SELECT},
 };
 
 static bool has(const struct opencl *cl, enum opencl_kernel kernel)

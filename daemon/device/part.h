@@ -29,5 +29,16 @@ uint64_t part_bytes(const struct search_rows *rows, enum part part);
 uint64_t part_tile_bytes(const struct search_rows *rows);
 /* The host's own. */
 const uint8_t *part_data(const struct search_rows *rows, enum part part);
+/* The same of rows that are the caller's to write. */
+uint8_t *part_room(const struct search_rows *rows, enum part part);
+
+/*
+ * How many rows the query sees in the host's tiles from tile_begin on and not alike in a copy of them,
+ * whose tile 0 that is; or sees in the copy only. *first is the first such row, of the host's. What
+ * the query does not see may be anything: the host may be writing it.
+ */
+uint64_t part_rows_differ(const struct search_rows *host, uint64_t tile_begin, uint64_t tiles,
+			  const struct search_rows *copy, const struct search_query *query,
+			  uint64_t *first);
 
 #endif

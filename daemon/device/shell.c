@@ -27,7 +27,7 @@ static uint64_t device_ops_of(uint64_t shell_ops)
 		if (shell_ops >> op_pairs[i].shell & 1)
 			ops |= UINT64_C(1) << op_pairs[i].device;
 	if (ops >> DEVICE_SEARCH & 1)
-		ops |= UINT64_C(1) << DEVICE_LOAD;
+		ops |= UINT64_C(1) << DEVICE_LOAD | UINT64_C(1) << DEVICE_UNLOAD;
 	return ops;
 }
 

@@ -125,6 +125,7 @@ int shell_rows_create(struct device *device, const struct search_rows *rows, uin
 		      uint64_t tile_end, struct device_rows **copy);
 void shell_rows_free(struct device_rows *copy);
 int shell_run_load(struct shell_device *shell, const struct device_command *command);
+int shell_run_unload(struct shell_device *shell, const struct device_command *command);
 int shell_run_search(struct shell_device *shell, const struct device_batch *batch,
 		     const struct device_command *command);
 

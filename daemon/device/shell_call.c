@@ -301,6 +301,8 @@ int shell_run(struct shell_device *shell, const struct device_batch *batch, uint
 		return shell_run_search(shell, batch, command);
 	if (command->op == DEVICE_LOAD)
 		return shell_run_load(shell, command);
+	if (command->op == DEVICE_UNLOAD)
+		return shell_run_unload(shell, command);
 	return all_placed(shell, command) ? run[command->op](shell, command, &call) : -EINVAL;
 }
 

@@ -86,6 +86,13 @@ void shell_rows_free(struct device_rows *copy)
 	free(copy);
 }
 
+static bool holds(const struct shell_device *shell, const struct device_rows *copy, uint64_t begin,
+		  uint64_t end)
+{
+	return copy->device == &shell->base && begin >= copy->tile_begin && begin < end &&
+	       end <= copy->tile_end;
+}
+
 int shell_run_load(struct shell_device *shell, const struct device_command *command)
 {
 	const struct device_load *p = &command->load;
@@ -93,10 +100,11 @@ int shell_run_load(struct shell_device *shell, const struct device_command *comm
 	uint64_t tiles = p->tile_end - p->tile_begin;
 	int err = 0;
 
-	if (copy->device != &shell->base || p->tile_begin < copy->tile_begin ||
-	    p->tile_end > copy->tile_end)
+	if (!tiles)
+		return 0;
+	if (!holds(shell, copy, p->tile_begin, p->tile_end))
 		return -EINVAL;
-	for (int i = 0; !err && i < PARTS && tiles; i++) {
+	for (int i = 0; !err && i < PARTS; i++) {
 		enum part part = part_load_order[i];
 		uint64_t bytes = part_bytes(copy->rows, part);
 
@@ -105,6 +113,34 @@ int shell_run_load(struct shell_device *shell, const struct device_command *comm
 				shell->port, copy->part[part],
 				(p->tile_begin - copy->tile_begin) * bytes,
 				part_data(copy->rows, part) + p->tile_begin * bytes, tiles * bytes);
+	}
+	return err;
+}
+
+int shell_run_unload(struct shell_device *shell, const struct device_command *command)
+{
+	const struct device_unload *p = &command->unload;
+	const struct device_rows *copy = p->from;
+	uint64_t tiles = p->tile_end - p->tile_begin;
+	int err = 0;
+
+	if (!tiles)
+		return 0;
+	if (!holds(shell, copy, p->tile_begin, p->tile_end))
+		return -EINVAL;
+	for (enum part part = 0; !err && part < PARTS; part++) {
+		uint64_t bytes = part_bytes(copy->rows, part);
+		uint8_t *room = part_room(p->to, part);
+
+		if (!bytes)
+			continue;
+		if (part < PART_SHELL)
+			err = shell->port->ops->read(shell->port, copy->part[part],
+						     (p->tile_begin - copy->tile_begin) * bytes,
+						     room, tiles * bytes);
+		else
+			memcpy(room, part_data(copy->rows, part) + p->tile_begin * bytes,
+			       tiles * bytes);
 	}
 	return err;
 }

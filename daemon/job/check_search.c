@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Searches, checked: the same tiles again, from the host's rows, into lists of their own. */
+/* Searches, checked: the same tiles again, from the host's rows, into lists of their own; and the
+ * board's rows, read back. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -7,6 +8,7 @@
 #include <string.h>
 
 #include "daemon/job/check.h"
+#include "daemon/job/readback.h"
 
 struct again {
 	struct device_command command;
@@ -82,6 +84,11 @@ static int search_compare(const struct slice *slice, const struct check_work *wo
 	return same == 1 ? 0 : same == 0 ? -EBADMSG : same;
 }
 
+static bool search_rows(struct service *service, const struct slice *slice)
+{
+	return readback_possible(slice) && check_rows_due(service);
+}
+
 static void search_describe(const struct slice *slice, char *text, size_t bytes)
 {
 	snprintf(text, bytes, "tiles=%" PRIu64 "-%" PRIu64, slice->begin, slice->end);
@@ -91,5 +98,6 @@ const struct check_kind check_search = {
 	.recompute = search_recompute,
 	.compare = search_compare,
 	.release = search_release,
+	.rows = search_rows,
 	.describe = search_describe,
 };

@@ -41,7 +41,7 @@ void fleet_opened(struct fleet_device *device, struct device *opened)
 	device->state = FLEET_OPEN;
 	device->text[0] = '\0';
 	opened->ops->caps(opened, &device->caps);
-	device->direct_bytes = 0;
+	device->asked = (struct device_stats){0};
 }
 
 void fleet_ask(struct fleet_device *device)
@@ -54,8 +54,9 @@ void fleet_ask(struct fleet_device *device)
 	device->metrics->queued = stats.queued;
 	device->metrics->memory_limit = device->caps.memory_bytes;
 	/* A device that is opened anew begins at 0, a counter of ours does not. */
-	device->metrics->direct_bytes += stats.direct_bytes - device->direct_bytes;
-	device->direct_bytes = stats.direct_bytes;
+	device->metrics->direct_bytes += stats.direct_bytes - device->asked.direct_bytes;
+	device->metrics->faults += stats.faults - device->asked.faults;
+	device->asked = stats;
 }
 
 const char *fleet_state_name(const struct fleet_device *device)

@@ -54,7 +54,7 @@ struct fleet_device {
 	uint64_t placed_bytes; /* that those take */
 	/* totals */
 	uint64_t slices, failed, repeated, busy_ns;
-	uint64_t direct_bytes; /* of the open device, as it said last */
+	struct device_stats asked; /* of the open device, as it said last */
 };
 
 struct fleet {

@@ -94,6 +94,7 @@ struct service {
 	struct device_caps caps;
 	struct sched *sched;
 	uint64_t check_turn; /* commands on boards that could have been recomputed */
+	uint64_t rows_turn;  /* searches on boards whose rows could have been read back */
 	uint64_t sums_turn;  /* products on boards that could have been checked by their sums */
 	struct gallery_config galleries_config;
 	struct gallery_catalog *catalog; /* errand thread writes, control thread reads */

@@ -46,6 +46,7 @@ static const struct config_key keys[] = {
 	KEY("limits", gallery_quota, TYPE_COUNT, 0, 0, 1000000),
 	KEY("limits", template_quota, TYPE_COUNT, 0, 0, 1ull << 40),
 	KEY("limits", check_every, TYPE_COUNT, 10000, 0, 1ull << 40),
+	KEY("limits", readback_every, TYPE_COUNT, 10000, 0, 1ull << 40),
 	KEY("limits", checksum_every, TYPE_COUNT, 100, 0, 1ull << 40),
 	START("device cpu", threads, TYPE_COUNT, 0, 0, 1024),
 	{"device cpu", "queue", TYPE_COUNT, offsetof(struct config, device_queue), 0, 0, 65536,

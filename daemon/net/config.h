@@ -61,9 +61,10 @@ struct config {
 	uint64_t queries, vectors, raw_macs;
 	uint64_t in_flight, mapped_bytes, rate; /* of a tenant that states none */
 	uint64_t tenant_queue, gallery_quota, template_quota;
-	uint64_t check_every; /* of so many commands on boards one is recomputed; 0: none */
-	uint64_t
-		checksum_every; /* of so many products on boards one is checked by its sums; 0: none */
+	/* Of so many, on boards, one is looked at; 0: none. */
+	uint64_t check_every;	 /* commands: recomputed */
+	uint64_t readback_every; /* searches: the rows they went by, read back */
+	uint64_t checksum_every; /* products: by the sums of their accumulators */
 	/* [device cpu] */
 	uint64_t threads, device_queue;
 	char *pin, *isa;

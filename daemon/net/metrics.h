@@ -93,8 +93,9 @@ enum metrics_state {
 	METRICS_STATES
 };
 
-/* How a result is checked: the command run again on the CPU, or the sums of its accumulators. */
-enum metrics_check { CHECK_RECOMPUTED, CHECK_SUMS, CHECKS };
+/* How a result is checked: the command run again on the CPU, the rows it went by read back, or the sums
+ * of its accumulators. */
+enum metrics_check { CHECK_RECOMPUTED, CHECK_ROWS, CHECK_SUMS, CHECKS };
 
 struct metrics_device {
 	char name[METRICS_NAME], kind[16];
@@ -107,6 +108,7 @@ struct metrics_device {
 	_Atomic uint64_t repeats;   /* commands that failed here and were repeated elsewhere */
 	_Atomic uint64_t fallbacks; /* commands that belong here and went to another device */
 	_Atomic uint64_t moves;	    /* galleries and shards moved away or back */
+	_Atomic uint64_t faults;    /* made on purpose */
 	/* truth */
 	_Atomic uint64_t checks[CHECKS], mismatches[CHECKS], check_ns[CHECKS];
 	/* data between this machine's memory and its own; in_place: used where it lies; direct: of

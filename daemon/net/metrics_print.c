@@ -34,7 +34,7 @@ static const char *const quota_names[QUOTAS] = {"in_flight",   "rate",		"mapped_
 						"common_queue"};
 static const char *const state_names[METRICS_STATES] = {
 	"ok", "suspect", "quarantined", "recovering", "dead", "draining", "removed"};
-static const char *const check_names[CHECKS] = {"recomputed", "sums"};
+static const char *const check_names[CHECKS] = {"recomputed", "readback", "sums"};
 static const struct {
 	const char *direction, *path;
 } bytes_names[BYTES_KINDS] = {
@@ -250,6 +250,8 @@ static const struct field device_fields[] = {
 	DEVICE("fallbacks_total", "counter", fallbacks, false,
 	       "Batches that belong there and went to another device."),
 	DEVICE("moves_total", "counter", moves, false, "Galleries and shards moved away or back."),
+	DEVICE("faults_total", "counter", faults, false,
+	       "Faults made on purpose, where it is configured to."),
 	DEVICE("queued", "gauge", queued, false, "Batches that wait for it."),
 	DEVICE("memory_bytes", "gauge", memory_bytes, false, "Bytes of its memory in use."),
 	DEVICE("memory_limit_bytes", "gauge", memory_limit, false, "Bytes there may be in use."),

@@ -424,7 +424,8 @@ START_TEST(configurations)
 	device->ops->caps(device, &caps);
 	ck_assert_str_eq(caps.name, "cpu0");
 	ck_assert_str_eq(caps.detail, "portable, 3 threads");
-	ck_assert_uint_eq(caps.ops, ((1u << DEVICE_OPS) - 1) & ~(1u << DEVICE_LOAD));
+	ck_assert_uint_eq(caps.ops,
+			  ((1u << DEVICE_OPS) - 1) & ~(1u << DEVICE_LOAD | 1u << DEVICE_UNLOAD));
 	ck_assert_uint_eq(caps.batch_max, SEARCH_BATCH_MAX);
 	ck_assert(caps.reads_host_memory);
 	device->ops->close(device);

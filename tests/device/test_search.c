@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Searches through the device: shared by threads, in pieces, while rows come and go. */
+#include "daemon/device/part.h"
 #include "kernels/ref/ref.h"
 #include "tests/device/rig.h"
 #include "tests/suite.h"
@@ -261,6 +262,81 @@ START_TEST(rows_come_and_go_meanwhile)
 }
 END_TEST
 
+/* ---- read back ------------------------------------------------------------------------------- */
+#define UNLOAD_TILES 40u
+
+struct room {
+	_Alignas(64) uint8_t tiles[UNLOAD_TILES * SEARCH_TILE_ROWS * DIM];
+	float scale[UNLOAD_TILES * SEARCH_TILE_ROWS];
+	uint64_t id[UNLOAD_TILES * SEARCH_TILE_ROWS], tags[UNLOAD_TILES * SEARCH_TILE_ROWS];
+	uint32_t born[UNLOAD_TILES * SEARCH_TILE_ROWS], died[UNLOAD_TILES * SEARCH_TILE_ROWS];
+	uint32_t subject[UNLOAD_TILES * SEARCH_TILE_ROWS];
+	struct search_rows rows;
+};
+
+static struct device_command unload(struct gallery *g, struct room *room, uint64_t begin,
+				    uint64_t end)
+{
+	struct device_command command = {.op = DEVICE_UNLOAD};
+
+	memset(room, 0x5a, offsetof(struct room, rows));
+	room->rows = g->rows;
+	room->rows.head_tiles = room->tiles;
+	room->rows.scale = room->scale;
+	room->rows.id = room->id;
+	room->rows.tags = room->tags;
+	room->rows.born = room->born;
+	room->rows.died = room->died;
+	room->rows.subject = room->subject;
+	command.unload = (struct device_unload){g->resident, begin, end, &room->rows};
+	return command;
+}
+
+/* The host's bytes, and nothing behind them. */
+static void ck_room(const struct gallery *g, const struct room *room, uint64_t begin, uint64_t end)
+{
+	for (int part = 0; part < PARTS; part++) {
+		uint64_t tile = part_bytes(&g->rows, (enum part)part);
+		const uint8_t *got = part_data(&room->rows, (enum part)part);
+
+		if (!tile)
+			continue;
+		ck_assert_mem_eq(got, part_data(&g->rows, (enum part)part) + begin * tile,
+				 (end - begin) * tile);
+		for (uint64_t i = (end - begin) * tile; i < UNLOAD_TILES * tile; i++)
+			ck_assert_uint_eq(got[i], 0x5a);
+	}
+}
+
+START_TEST(what_was_loaded_comes_back)
+{
+	uint64_t seed = 17;
+	struct device *device = rig_open(2, 0);
+	struct room *room = aligned_alloc(64, sizeof(*room));
+	struct device_command command;
+	struct gallery g;
+
+	gallery_init(&g, device, &seed);
+	for (int i = 0; g.resident && i < 60; i++) {
+		uint64_t begin = rig_random(&seed) % (ALL / 16 - UNLOAD_TILES);
+		uint64_t end = begin + rig_random(&seed) % (UNLOAD_TILES + 1);
+
+		command = unload(&g, room, begin, end);
+		ck_assert_int_eq(rig_run(device, &command, 1, NULL), 0);
+		ck_room(&g, room, begin, end);
+	}
+	command = unload(&g, room, ALL / 16 - 1, ALL / 16 + 1);
+	ck_assert_int_eq(rig_run(device, &command, 1, NULL), -EINVAL);
+	command = unload(&g, room, 2, 1);
+	ck_assert_int_eq(rig_run(device, &command, 1, NULL), -EINVAL);
+	command.unload.from = NULL;
+	ck_assert_int_eq(rig_run(device, &command, 1, NULL), -EINVAL);
+	gallery_free(&g, device);
+	device->ops->close(device);
+	free(room);
+}
+END_TEST
+
 START_TEST(wrong_searches)
 {
 	uint64_t seed = 2;
@@ -314,6 +390,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(tc, shared_and_in_pieces, 0, 8);
 	tcase_add_test(tc, very_long_lists);
 	tcase_add_test(tc, rows_come_and_go_meanwhile);
+	tcase_add_test(tc, what_was_loaded_comes_back);
 	tcase_add_test(tc, wrong_searches);
 	suite_add_tcase(s, tc);
 	return s;

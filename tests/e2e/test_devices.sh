@@ -80,7 +80,7 @@ answers >"$folder/want"
 grep -q 'cannot be spared' "$folder/said" || fail "drain cpu: $(cat "$folder/said")"
 
 # ---- a board: its copy follows, answers stay
-start '[device b0]\nkind = fault\n[limits]\ncheck_every = 1\n'
+start '[device b0]\nkind = fault\n[limits]\ncheck_every = 1\nreadback_every = 1\n'
 until_current b0
 same "with a board"
 for _ in $(seq 100); do [[ $(column b0 checked) -gt 3 ]] && break; same "with a board" 1; done
@@ -108,7 +108,7 @@ same "after it was away"
 
 # ---- a board that goes wrong: every answer is right all the same
 for fault in 'flip-out:rate=1/3' 'flip-rows:rate=1/4' 'flip-in:rate=1/3' 'fail:rate=1/4,ops=search' 'delay:ms=5,rate=1/2'; do
-	start "[device b0]\nkind = fault\nfault = $fault,after=8\n[limits]\ncheck_every = 1\n"
+	start "[device b0]\nkind = fault\nfault = $fault,after=8\n[limits]\ncheck_every = 1\nreadback_every = 1\n"
 	same "$fault" 12
 	case $fault in
 	flip-out*|flip-in*)
@@ -126,12 +126,12 @@ start '[device b0]\nkind = fault\nfault = hang:every=12,ops=search,ms=100\n'
 same "hang" 8
 
 # ---- a board with registers, rings and banks of its own, sound and not
-start '[device v0]\nkind = virtual\n[limits]\ncheck_every = 1\n'
+start '[device v0]\nkind = virtual\n[limits]\ncheck_every = 1\nreadback_every = 1\n'
 until_current v0
 same "with the virtual board"
 for _ in $(seq 100); do [[ $(column v0 checked) -gt 3 ]] && break; same "with the virtual board" 1; done
 [[ $(column v0 checked) -gt 3 && $(column v0 wrong) = 0 ]] || fail "the virtual board: $("$ctl" device show v0)"
-start '[device v0]\nkind = virtual\nselect = fail:every=9;lost-irq:every=5;late-irq:every=7,us=3000;flip:where=output,every=40\n[limits]\ncheck_every = 1\n'
+start '[device v0]\nkind = virtual\nselect = fail:every=9;lost-irq:every=5;late-irq:every=7,us=3000;flip:where=output,every=40\n[limits]\ncheck_every = 1\nreadback_every = 1\n'
 same "with a bad virtual board" 12
 
 # ---- what cannot be opened costs nothing
@@ -152,7 +152,7 @@ assert {x["device"] for x in d["devices"]} == {"cpu", "b0", "b1"} and d["request
 
 # ---- PoCL
 if "$build/facet-opencl-probe" list | grep -q Portable; then
-	start '[device pocl]\nkind = opencl\nselect = Portable\n[limits]\ncheck_every = 1\n'
+	start '[device pocl]\nkind = opencl\nselect = Portable\n[limits]\ncheck_every = 1\nreadback_every = 1\n'
 	until_current pocl
 	same "with PoCL" 8
 	[[ $(column pocl wrong) = 0 ]] || fail "PoCL: $("$ctl" device show pocl)"
