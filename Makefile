@@ -196,11 +196,12 @@ $(foreach r,$(TEST_ROOMS),$(eval $(call test_room,$(r))))
 
 # They start these, and a fault may be seeded there.
 $(call test_programs,e2e): | $(PROGRAMS)
+$(call test_programs,device): | $(HELPERS)
 
 # Networks and what they mean, as the tests of models have them.
 $(BUILD)/tests/e2e/test_models: $(addprefix $(BUILD)/obj/tests/model/,fct.o interpret.o) $(call lib,kernels)
 
-$(addprefix $(BUILD)/tests/e2e/,test_flips test_raw test_rounds): $(BUILD)/obj/tests/kernels/fixture.o $(call lib,kernels)
+$(addprefix $(BUILD)/tests/e2e/,test_flips test_host_copy test_raw test_rounds): $(BUILD)/obj/tests/kernels/fixture.o $(call lib,kernels)
 
 # The search core: Verilog made C++ by Verilator, with its clock and memory. Only where Verilator is;
 # the scripts of tests/rtl ask for the test program.

@@ -160,8 +160,9 @@ struct device_caps {
 	uint32_t batch_max; /* queries of one search */
 	int priority;	    /* the cpu has the lowest */
 	bool reads_host_memory;
-	bool checksums;	 /* device_command.checksum */
-	bool shares_cpu; /* its work runs on this machine's processors */
+	bool checksums;	     /* device_command.checksum */
+	bool tiles_in_place; /* its copies of rows read the host's tiles where they lie */
+	bool shares_cpu;     /* its work runs on this machine's processors */
 };
 
 struct device_stats {

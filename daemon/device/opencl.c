@@ -18,6 +18,7 @@ static void caps(const struct device *device, struct device_caps *caps)
 		.batch_max = SEARCH_BATCH_MAX,
 		.priority = 1,
 		.checksums = true,
+		.tiles_in_place = cl->on_cpu,
 		.shares_cpu = cl->on_cpu,
 	};
 	snprintf(caps->name, sizeof(caps->name), "%.31s", cl->name);

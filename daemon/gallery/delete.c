@@ -21,17 +21,20 @@ static bool alive(const struct gallery *gallery, uint32_t row)
 	return gallery->rows.view.died[row] == SEARCH_NEVER;
 }
 
-static void stage(struct gallery *gallery, struct gallery_request *request, uint32_t row)
+static int stage(struct gallery *gallery, struct gallery_request *request, uint32_t row)
 {
 	struct group *group = gallery->group;
 	uint32_t subject = gallery->rows.view.subject[row];
 
+	if (!request->dry_run && values_need(gallery, row))
+		return gallery_fail(request, -EIO, "the store cannot be read");
 	request->templates++;
 	set_died(gallery, row, gallery->epoch + 1);
 	subjects_count(&gallery->subjects, subject, -1);
 	request->subjects_out += gallery->subjects.entry[subject].count == 0;
 	group->staged[group->count++] =
 		(struct staged){.request = request, .row = row, .subject = subject};
+	return 0;
 }
 
 static void delete_take_back(struct gallery *gallery, uint32_t from)
@@ -66,8 +69,8 @@ static int stage_templates(struct gallery *gallery, struct gallery_request *requ
 	for (uint32_t i = 0; i < request->count; i++) {
 		uint32_t row = rows_by_id(&gallery->rows, request->ids[i]);
 
-		if (row != INDEX_NONE && alive(gallery, row))
-			stage(gallery, request, row);
+		if (row != INDEX_NONE && alive(gallery, row) && stage(gallery, request, row))
+			return request->error;
 	}
 	if (!request->templates)
 		return gallery_fail(request, -ENOENT, "no template has id %" PRIu64 "%s",
@@ -86,8 +89,8 @@ static int stage_subject(struct gallery *gallery, struct gallery_request *reques
 		return gallery_fail(request, -ENOMEM, "out of memory");
 	row = gallery->subjects.entry[subject].head;
 	for (; row != ROWS_NONE; row = gallery->rows.older[row])
-		if (alive(gallery, row))
-			stage(gallery, request, row);
+		if (alive(gallery, row) && stage(gallery, request, row))
+			return request->error;
 	return 0;
 }
 

@@ -126,6 +126,11 @@ static int stage(struct gallery *gallery, struct gallery_request *request, uint3
 		entry.subject = subjects_get(&gallery->subjects, subject_of(request, i));
 	entry.seq = group->txn.state.next_seq + group->count;
 	row = rows_take(&gallery->rows);
+	if (values_need(gallery, row)) {
+		rows_give(&gallery->rows, row);
+		subjects_drop_empty(&gallery->subjects, entry.subject);
+		return gallery_fail(request, -EIO, "the store cannot be read");
+	}
 	if (rows_fill(&gallery->rows, row, &entry)) {
 		rows_wipe(&gallery->rows, row);
 		rows_give(&gallery->rows, row);

@@ -115,6 +115,7 @@ static int create(const struct gallery_config *config, const char *made, const c
 	head.spec.space.dim = spec->space.dim;
 	head.spec.space.metric = spec->space.metric;
 	head.spec.keep_int8_only = spec->keep_int8_only;
+	head.spec.no_host_copy = spec->no_host_copy;
 	remove_folder(made); /* what a crash left */
 	if (mkdir(made, 0700))
 		err = -errno;

@@ -34,6 +34,7 @@ static void free_gallery(struct gallery *gallery)
 		rows_free(&gallery->rows);
 	if (gallery->loaded)
 		subjects_free(&gallery->subjects);
+	values_free(gallery);
 	store_close(gallery->store);
 	if (gallery->group) {
 		free(gallery->group->staged);
@@ -64,6 +65,7 @@ static struct gallery *new_gallery(const char *name)
 	gallery->dying.first = gallery->wiped.first = gallery->resting.first = ROWS_NONE;
 	gallery->unacknowledged_last = &gallery->unacknowledged;
 	gallery->copied = UINT64_MAX;
+	gallery->values.here = true;
 	pthread_mutex_init(&gallery->lock, NULL);
 	queue_init(&gallery->writes);
 	queue_init(&gallery->reads);
@@ -187,6 +189,7 @@ int gallery_submit(struct gallery *gallery, struct gallery_request *request)
 	case GALLERY_SUBJECT:
 	case GALLERY_EXPORT:
 	case GALLERY_RERANK:
+	case GALLERY_VERIFY:
 		return queue_put(&gallery->reads, request);
 	default:
 		return queue_put(&gallery->writes, request);

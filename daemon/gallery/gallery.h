@@ -43,6 +43,7 @@ struct gallery_spec {
 	struct gallery_space space;
 	char model[GALLERY_NAME_MAX + 1]; /* "" for bare vectors */
 	bool keep_int8_only;
+	bool no_host_copy; /* the host's values go once copies on devices have them */
 };
 
 enum gallery_state {
@@ -141,6 +142,7 @@ enum gallery_kind {
 	GALLERY_SUBJECT,  /* one subject's templates */
 	GALLERY_EXPORT,	  /* a page of records */
 	GALLERY_RERANK,	  /* scores of hits by the originals */
+	GALLERY_VERIFY,	  /* 1:1, by the store's values */
 	GALLERY_COMPACT,
 };
 
@@ -188,6 +190,10 @@ struct gallery_request {
 	struct search_hit *hits;
 	double *scores;
 
+	/* verify: the subject, and these; the best is hits[0], as by gallery_verify() */
+	const struct gallery_probe *query;
+	const struct gallery_snapshot *snapshot;
+
 	/* results */
 	int error; /* -EINVAL, -EDQUOT, -EEXIST (duplicate id), -ENOENT, -EROFS, -ENOSPC, -EIO, -ENOMEM, -EAGAIN */
 	char text[GALLERY_TEXT];
@@ -229,6 +235,15 @@ bool gallery_changed_tiles(const struct gallery *gallery, uint64_t since, uint64
 			   uint64_t most, uint64_t *begin, uint64_t *tiles);
 /* Every copy has what changed up to this stamp; UINT64_MAX: there are none. */
 void gallery_copied(struct gallery *gallery, uint64_t stamp);
+
+/*
+ * Of a gallery without a host copy. shed: copies on devices together have everything that changed up
+ * to the stamp, and nothing reads the host's values from now on, but DEVICE_LOAD of tiles that changed
+ * later. fetch: all of them are to be in memory again; config.changed is called when gallery_here().
+ */
+void gallery_shed(struct gallery *gallery, uint64_t stamp);
+void gallery_fetch(struct gallery *gallery);
+bool gallery_here(const struct gallery *gallery); /* since the last fetch */
 
 /* ---- ROOT/catalog: thresholds of spaces by false-match rate, and who made a gallery; durable ----- */
 struct gallery_threshold {

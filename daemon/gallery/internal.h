@@ -60,6 +60,17 @@ struct row_list { /* dead rows, linked through rows.seq */
 	uint32_t first, last;
 };
 
+/* Of a gallery without a host copy (values.c). */
+struct values {
+	/* the writer's own */
+	struct reserve away; /* bool: the block's values are not in memory */
+	uint64_t away_count, fetched, shed;
+	/* atomic, the control thread's: copies on devices have what changed up to held; or all is wanted
+	 * in memory. here: it is */
+	uint64_t held;
+	bool wanted, here;
+};
+
 struct gallery {
 	char name[GALLERY_NAME_MAX + 1];
 	char *dir, *checker;
@@ -102,6 +113,7 @@ struct gallery {
 	/* copies on devices, atomic */
 	bool followed, copies_wanted;
 	uint64_t copied; /* the stamp that all of them are past */
+	struct values values;
 };
 
 /* status.c: the state and its text; any thread. */
@@ -118,6 +130,10 @@ int gallery_fail(struct gallery_request *request, int error, const char *format,
 int gallery_load(struct gallery *gallery);
 void *gallery_writer(void *gallery);
 void *gallery_reader(void *gallery);
+/* 1:1; view: values come from there, NULL: from memory. Any thread. */
+int verify_rows(const struct gallery *gallery, struct store_view *view,
+		const struct gallery_snapshot *snapshot, const char *subject,
+		const struct gallery_probe *probe, struct search_hit *best);
 int gallery_rerank(struct gallery *gallery, struct gallery_request *request,
 		   struct store_view *view);
 
@@ -140,6 +156,13 @@ void reclaim_run(struct gallery *gallery);
 bool reclaim_pending(const struct gallery *gallery, uint32_t epoch); /* rows that died by then */
 /* Epochs in memory are 32 bits: near their end they begin again, in a moment without snapshots. */
 void epoch_rebase(struct gallery *gallery);
+
+/* values.c, for the writer. The row's values are in memory from here to the end of its commit. */
+int values_init(struct gallery *gallery); /* -ENOMEM */
+void values_free(struct gallery *gallery);
+int values_need(struct gallery *gallery, uint32_t row);
+bool values_run(struct gallery *gallery); /* true: there is more to do */
+uint64_t values_away_bytes(const struct gallery *gallery);
 
 /* follow.c, for the writer */
 void follow_tell(struct gallery *gallery);

@@ -254,6 +254,8 @@ static int make_memory(struct gallery *gallery)
 	int err = make_rows(gallery);
 
 	if (!err)
+		err = values_init(gallery);
+	if (!err)
 		err = subjects_init(&gallery->subjects);
 	gallery->loaded = !err;
 	return err;
@@ -297,6 +299,7 @@ static void free_memory(struct gallery *gallery)
 		rows_free(&gallery->rows);
 	if (gallery->loaded)
 		subjects_free(&gallery->subjects);
+	values_free(gallery);
 	gallery->shaped = gallery->loaded = false;
 }
 

@@ -127,8 +127,31 @@ static uint32_t first_row(struct gallery *gallery, const char *name, uint32_t *s
 	return row;
 }
 
-int gallery_verify(const struct gallery *gallery, const struct gallery_snapshot *snapshot,
-		   const char *subject, const struct gallery_probe *probe, struct search_hit *best)
+/* The values of a row: from memory, or from the view. -ENOENT: it was deleted a moment ago. */
+static int values_of(const struct gallery *gallery, struct store_view *view, uint32_t row,
+		     int8_t *y)
+{
+	const struct rows *rows = &gallery->rows;
+	struct record record;
+	uint64_t seq;
+	int err;
+
+	if (!view) {
+		search_get_row(&rows->view, row, y);
+		return 0;
+	}
+	seq = __atomic_load_n(&rows->seq[row], __ATOMIC_RELAXED);
+	err = store_get(view, &seq, false, &record);
+	if (!err && record.id != rows->view.id[row])
+		err = -ENOENT;
+	if (!err)
+		memcpy(y, record.x, rows->view.dim);
+	return err;
+}
+
+int verify_rows(const struct gallery *gallery, struct store_view *view,
+		const struct gallery_snapshot *snapshot, const char *subject,
+		const struct gallery_probe *probe, struct search_hit *best)
 {
 	struct gallery *g = (struct gallery *)gallery; /* its lock is taken */
 	const struct rows *rows = &gallery->rows;
@@ -138,11 +161,18 @@ int gallery_verify(const struct gallery *gallery, const struct gallery_snapshot 
 
 	for (; row != ROWS_NONE; row = __atomic_load_n(&rows->older[row], __ATOMIC_ACQUIRE)) {
 		uint64_t id = rows->view.id[row];
+		int8_t y[SEARCH_DIM_MAX];
+		int missing;
 		float s;
 
 		if (!rows_visible(rows, row, snapshot->epoch, snapshot->row_count))
 			continue;
-		s = rows_score(rows, row, probe->x, l2 ? probe->q_scale : 0.0f);
+		missing = values_of(gallery, view, row, y);
+		if (missing && missing != -ENOENT)
+			return missing;
+		if (missing)
+			continue;
+		s = rows_score(rows, row, y, probe->x, l2 ? probe->q_scale : 0.0f);
 		if (!err && (s < best->s || (s == best->s && id > best->id)))
 			continue;
 		best->s = s;
@@ -151,4 +181,10 @@ int gallery_verify(const struct gallery *gallery, const struct gallery_snapshot 
 		err = 0;
 	}
 	return err;
+}
+
+int gallery_verify(const struct gallery *gallery, const struct gallery_snapshot *snapshot,
+		   const char *subject, const struct gallery_probe *probe, struct search_hit *best)
+{
+	return verify_rows(gallery, NULL, snapshot, subject, probe, best);
 }

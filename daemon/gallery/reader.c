@@ -178,14 +178,27 @@ static int subject_page(struct gallery *gallery, struct gallery_request *request
 	return err;
 }
 
+static int verify(struct gallery *gallery, struct gallery_request *request, struct store_view *view)
+{
+	int err;
+
+	if (!request->query || !request->snapshot || !request->hits ||
+	    !memchr(request->subject, '\0', sizeof(request->subject)))
+		return gallery_fail(request, -EINVAL, "a verify needs a probe and a subject");
+	err = verify_rows(gallery, view, request->snapshot, request->subject, request->query,
+			  request->hits);
+	if (err == -ENOENT)
+		return gallery_fail(request, err, "no such subject in the gallery; enrol it first");
+	return err ? bad_store(request, err) : 0;
+}
+
 typedef int request_serve(struct gallery *gallery, struct gallery_request *request,
 			  struct store_view *view);
 
 static request_serve *const serve[] = {
-	[GALLERY_SUBJECTS] = subjects_page,
-	[GALLERY_SUBJECT] = subject_page,
-	[GALLERY_EXPORT] = export_page,
-	[GALLERY_RERANK] = gallery_rerank,
+	[GALLERY_SUBJECTS] = subjects_page, [GALLERY_SUBJECT] = subject_page,
+	[GALLERY_EXPORT] = export_page,	    [GALLERY_RERANK] = gallery_rerank,
+	[GALLERY_VERIFY] = verify,
 };
 
 /* While the snapshot is held no delete of what the view shows is acknowledged. */

@@ -13,6 +13,8 @@
 
 static const char head_magic[8] = "FacetGal";
 
+enum { KEEP_INT8_ONLY = 1, NO_HOST_COPY = 2 }; /* bits of a flag of the head */
+
 struct packer {
 	uint8_t *at;
 };
@@ -159,7 +161,11 @@ void record_head_write(const struct record_head *head, uint8_t out[RECORD_HEAD_B
 {
 	struct packer packer = {out};
 	const struct gallery_space *space = &head->spec.space;
-	uint8_t flags[3] = {head->keyed, head->spec.keep_int8_only, (uint8_t)space->metric};
+	const struct gallery_spec *spec = &head->spec;
+	uint8_t flags[3] = {head->keyed,
+			    (uint8_t)(spec->keep_int8_only * KEEP_INT8_ONLY |
+				      spec->no_host_copy * NO_HOST_COPY),
+			    (uint8_t)space->metric};
 
 	_Static_assert(sizeof(head_magic) + 4 + 16 + 16 + 4 + 3 + 4 + 32 +
 				       2 * (GALLERY_NAME_MAX + 1) <=
@@ -183,9 +189,10 @@ static bool head_ok(const struct record_head *head, const uint8_t flags[3])
 {
 	const struct gallery_space *space = &head->spec.space;
 
-	return flags[0] <= 1 && flags[1] <= 1 && flags[2] <= SEARCH_L2 && space->dim >= 1 &&
-	       space->dim <= SEARCH_DIM_MAX && !space->name[GALLERY_NAME_MAX] &&
-	       !head->spec.model[GALLERY_NAME_MAX];
+	return flags[0] <= 1 && flags[1] <= (KEEP_INT8_ONLY | NO_HOST_COPY) &&
+	       (head->format > RECORD_FORMAT_FIRST || !head->spec.no_host_copy) &&
+	       flags[2] <= SEARCH_L2 && space->dim >= 1 && space->dim <= SEARCH_DIM_MAX &&
+	       !space->name[GALLERY_NAME_MAX] && !head->spec.model[GALLERY_NAME_MAX];
 }
 
 int record_head_read(const uint8_t *in, size_t n, struct record_head *head)
@@ -217,7 +224,8 @@ int record_head_read(const uint8_t *in, size_t n, struct record_head *head)
 	if (head->format < 1)
 		return -EBADMSG;
 	head->keyed = flags[0];
-	head->spec.keep_int8_only = flags[1];
+	head->spec.keep_int8_only = flags[1] & KEEP_INT8_ONLY;
+	head->spec.no_host_copy = flags[1] & NO_HOST_COPY;
 	space->metric = (enum search_metric)flags[2];
 	return head_ok(head, flags) ? 0 : -EBADMSG;
 }

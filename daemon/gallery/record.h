@@ -19,12 +19,13 @@
 
 #include "daemon/gallery/gallery.h"
 
-#define RECORD_FORMAT	  1u /* format_version of all tables */
-#define RECORD_ORIGINAL	  1u /* flag */
-#define RECORD_FIXED	  44u
-#define RECORD_MAX	  (RECORD_FIXED + GALLERY_SUBJECT_MAX + GALLERY_SOURCE_MAX + SEARCH_DIM_MAX)
-#define RECORD_VALUE_MAX  4096u /* any sealed row or original */
-#define RECORD_HEAD_BYTES 256u
+#define RECORD_FORMAT_FIRST 1u
+#define RECORD_FORMAT	    2u /* format_version: 2 has galleries without a host copy */
+#define RECORD_ORIGINAL	    1u /* flag */
+#define RECORD_FIXED	    44u
+#define RECORD_MAX	    (RECORD_FIXED + GALLERY_SUBJECT_MAX + GALLERY_SOURCE_MAX + SEARCH_DIM_MAX)
+#define RECORD_VALUE_MAX    4096u /* any sealed row or original */
+#define RECORD_HEAD_BYTES   256u
 
 struct record {
 	uint64_t id, tags, epoch;

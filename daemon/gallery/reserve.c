@@ -66,3 +66,11 @@ int reserve_grow(struct reserve *reserve, size_t bytes)
 	reserve->grown = to;
 	return 0;
 }
+
+int reserve_shed(struct reserve *reserve, size_t from, size_t bytes)
+{
+	/* Of shared memory the pages themselves go, not only this view of them. */
+	int advice = reserve->shared ? MADV_REMOVE : MADV_DONTNEED;
+
+	return madvise(reserve->base + from, bytes, advice) ? -errno : 0;
+}

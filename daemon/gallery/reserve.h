@@ -22,5 +22,7 @@ struct reserve {
 int reserve_init(struct reserve *reserve, size_t size, bool shared); /* -ENOMEM */
 void reserve_free(struct reserve *reserve);
 int reserve_grow(struct reserve *reserve, size_t bytes); /* [0, bytes) may be used; -ENOMEM */
+/* The memory of whole pages in [from, from + bytes) goes; they read as zero. */
+int reserve_shed(struct reserve *reserve, size_t from, size_t bytes);
 
 #endif

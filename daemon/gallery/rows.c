@@ -15,7 +15,7 @@
 #endif
 #define POPULATE_STEP ((size_t)32 << 20)
 
-enum part { TILES, SCALE, BIAS, ID, TAGS, BORN, DIED, SUBJECT, SEQ, OLDER, NEWER };
+enum part { TILES = ROWS_TILES, SCALE, BIAS, ID, TAGS, BORN, DIED, SUBJECT, SEQ, OLDER, NEWER };
 
 /* Bytes a row of each part; tiles and the parts a metric does without are set by rows_init(). */
 static const uint32_t part_bytes[ROWS_PARTS] = {
@@ -258,13 +258,12 @@ bool rows_visible(const struct rows *rows, uint32_t row, uint32_t epoch, uint64_
 	return row < row_count && born <= epoch && epoch < died;
 }
 
-float rows_score(const struct rows *rows, uint32_t row, const int8_t *x, float q_mul)
+float rows_score(const struct rows *rows, uint32_t row, const int8_t *y, const int8_t *x,
+		 float q_mul)
 {
 	const struct search_rows *view = &rows->view;
-	int8_t y[SEARCH_DIM_MAX];
 	int32_t dot = 0;
 
-	search_get_row(view, row, y);
 	for (uint32_t i = 0; i < view->dim; i++)
 		dot += x[i] * y[i];
 	switch (view->metric) {

@@ -18,6 +18,7 @@
 #define ROWS_MAX   (UINT64_C(1) << 30)
 #define ROWS_NONE  UINT32_MAX
 #define ROWS_PARTS 11
+#define ROWS_TILES 0 /* the part that holds the values */
 
 struct rows {
 	struct search_rows view; /* what searches use; its pointers never change */
@@ -57,7 +58,8 @@ void rows_add_id(struct rows *rows, uint32_t row);
 void rows_drop_id(struct rows *rows, uint32_t row);
 /* Does a search of this epoch and high-water mark count the row? */
 bool rows_visible(const struct rows *rows, uint32_t row, uint32_t epoch, uint64_t row_count);
-/* Score of one row by the formula of the metric. */
-float rows_score(const struct rows *rows, uint32_t row, const int8_t *x, float q_mul);
+/* Score of one row by the formula of the metric; y: its values. */
+float rows_score(const struct rows *rows, uint32_t row, const int8_t *y, const int8_t *x,
+		 float q_mul);
 
 #endif

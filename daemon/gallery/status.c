@@ -47,7 +47,7 @@ static uint64_t resident(const struct gallery *gallery)
 	uint64_t row = search_padded_dim(rows->view.dim) + 3 * 8 + 5 * 4;
 
 	row += rows->view.metric == SEARCH_L2 ? 8 : rows->view.metric == SEARCH_COSINE ? 4 : 0;
-	bytes += rows->high * row;
+	bytes += rows->high * row - values_away_bytes(gallery);
 	bytes += gallery->subjects.high * sizeof(struct subject) + gallery->subjects.arena_used;
 	return bytes;
 }

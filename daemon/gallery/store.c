@@ -191,7 +191,7 @@ int store_create(const char *dir, struct record_head *head, const uint8_t *key,
 
 	if (!store)
 		return -ENOMEM;
-	head->format = RECORD_FORMAT;
+	head->format = head->spec.no_host_copy ? RECORD_FORMAT : RECORD_FORMAT_FIRST;
 	randombytes_buf(head->uuid, sizeof(head->uuid));
 	head->keyed = key != NULL;
 	if (key)

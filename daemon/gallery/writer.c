@@ -497,15 +497,16 @@ static void serve(struct gallery *gallery, struct gallery_request *list)
 
 static void loop(struct gallery *gallery)
 {
-	bool stopped = false;
+	bool stopped = false, more = false;
 
 	while (!stopped) {
-		struct gallery_request *list =
-			queue_take(&gallery->writes, timeout_ms(gallery), &stopped);
+		int timeout = more ? 0 : timeout_ms(gallery);
+		struct gallery_request *list = queue_take(&gallery->writes, timeout, &stopped);
 
 		serve(gallery, list);
 		reclaim_run(gallery);
 		acknowledge(gallery, false);
+		more = values_run(gallery);
 		if (gallery_get_state(gallery) == GALLERY_READ_ONLY)
 			may_write(gallery, 0);
 		purge_if_due(gallery);

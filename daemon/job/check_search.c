@@ -30,7 +30,7 @@ static int search_recompute(struct service *service, struct slice *slice, struct
 {
 	struct again *again;
 
-	if (slice->command.op != DEVICE_SEARCH || !check_due(service))
+	if (slice->command.op != DEVICE_SEARCH || !slice->host || !check_due(service))
 		return 0;
 	again = calloc(1, sizeof(*again));
 	if (!again)

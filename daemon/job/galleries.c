@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/job/host_copy.h"
 #include "daemon/job/placement.h"
 #include "daemon/job/service.h"
 
@@ -175,6 +176,7 @@ static void galleries_changed_run(struct bell_entry *bell)
 
 		next = e->next;
 		placement_follow(e);
+		host_copy_follow(e);
 		if (e->hidden || !e->gallery || !waiter)
 			continue;
 		gallery_status(e->gallery, &status);

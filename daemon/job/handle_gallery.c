@@ -166,6 +166,7 @@ void handle_gallery_create(struct job *job)
 		return;
 	memset(making, 0, sizeof(*making));
 	making->spec.keep_int8_only = g->keep_int8_only;
+	making->spec.no_host_copy = g->no_host_copy;
 	if (*g->model ? space_of_model(job, g->model, &making->spec)
 		      : space_of_vectors(job, g->space, &making->spec))
 		return;

@@ -6,6 +6,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "daemon/job/host_copy.h"
 #include "daemon/job/search.h"
 #include "daemon/net/rights.h"
 
@@ -353,5 +354,9 @@ void handle_search(struct job *job)
 	/* The snapshot is taken here: a search sees the gallery as it was when it was admitted. */
 	if (search_right(job, m->probe) || search_snapshot(job) || search_parameters(job, m))
 		return;
+	if (host_copy_lost(job->gallery)) {
+		host_copy_refuse(job, job->gallery);
+		return;
+	}
 	job_probe(job, m->probe, job->gallery, 0, &job->probe, search_probed);
 }

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "daemon/job/host_copy.h"
 #include "daemon/job/search.h"
 #include "daemon/net/rights.h"
 
@@ -13,13 +14,54 @@ static bool passes(enum search_metric metric, float score, float threshold)
 	return metric == SEARCH_L2 ? score <= threshold : score >= threshold;
 }
 
+static void verify_reply(struct job *job, const struct search_hit *best)
+{
+	struct gallery *gallery = job->gallery->gallery;
+	const struct job_search *s = &job->search;
+	Facet__Wire__VerifyReply verify = FACET__WIRE__VERIFY_REPLY__INIT;
+	Facet__Wire__Reply reply = FACET__WIRE__REPLY__INIT;
+
+	verify.score = gallery_score(gallery, &s->one.probe, best->s);
+	verify.id = best->id;
+	verify.decided = s->decided;
+	verify.threshold = s->threshold;
+	verify.match = s->decided &&
+		       passes(gallery_spec(gallery)->space.metric, verify.score, s->threshold);
+	reply.body_case = FACET__WIRE__REPLY__BODY_VERIFY;
+	reply.verify = &verify;
+	job_reply(job, &reply, NULL, 0);
+}
+
+static void verified(struct job *job)
+{
+	verify_reply(job, job->gr.hits);
+}
+
+/* The values are not in memory: the store's. */
+static void verify_by_store(struct job *job, const char *subject)
+{
+	struct search_hit *best = job_need(job, sizeof(*best));
+
+	if (!best)
+		return;
+	memset(&job->gr, 0, sizeof(job->gr));
+	job->gr.kind = GALLERY_VERIFY;
+	job->gr.query = &job->search.one.probe;
+	job->gr.snapshot = &job->search.snapshot;
+	job->gr.hits = best;
+	if (strlen(subject) >= sizeof(job->gr.subject)) {
+		job_fail(job, FACET__WIRE__CODE__NOT_FOUND, "no such subject in the gallery");
+		return;
+	}
+	strcpy(job->gr.subject, subject);
+	job_gallery(job, verified);
+}
+
 static void verify_probed(struct job *job)
 {
 	const Facet__Wire__Verify *m = job->body;
 	struct gallery *gallery = job->gallery->gallery;
 	struct job_search *s = &job->search;
-	Facet__Wire__VerifyReply verify = FACET__WIRE__VERIFY_REPLY__INIT;
-	Facet__Wire__Reply reply = FACET__WIRE__REPLY__INIT;
 	struct search_hit best;
 	int err = job->probe.s8 ? gallery_probe_s8(gallery, job->probe.s8, &s->one.probe)
 				: gallery_probe_f32(gallery, job->probe.f32, &s->one.probe);
@@ -27,6 +69,10 @@ static void verify_probed(struct job *job)
 	if (err == -EINVAL) {
 		job_fail(job, FACET__WIRE__CODE__INVALID_ARGUMENT,
 			 "the probe has a NaN, an infinity or only zeros; send finite vectors");
+		return;
+	}
+	if (!err && !host_copy_here(job->gallery)) {
+		verify_by_store(job, m->subject);
 		return;
 	}
 	if (!err)
@@ -37,15 +83,7 @@ static void verify_probed(struct job *job)
 					      : NULL);
 		return;
 	}
-	verify.score = gallery_score(gallery, &s->one.probe, best.s);
-	verify.id = best.id;
-	verify.decided = s->decided;
-	verify.threshold = s->threshold;
-	verify.match = s->decided &&
-		       passes(gallery_spec(gallery)->space.metric, verify.score, s->threshold);
-	reply.body_case = FACET__WIRE__REPLY__BODY_VERIFY;
-	reply.verify = &verify;
-	job_reply(job, &reply, NULL, 0);
+	verify_reply(job, &best);
 }
 
 void handle_verify(struct job *job)

@@ -12,6 +12,7 @@
 #include <stddef.h>
 
 #include "daemon/job/check.h"
+#include "daemon/job/host_copy.h"
 #include "daemon/job/placement.h"
 #include "daemon/job/service.h"
 
@@ -143,15 +144,24 @@ static enum hold_state search_holds(const struct sched_target *target, const str
 	const struct gallery_entry *entry = target_gallery(target);
 	uint64_t end = pass ? pass->end : entry->tiles;
 
+	bool here = host_copy_here(entry);
+
 	hold->end = end ? end : 1;
-	if (spared(entry, pass, device, hold->end))
+	if (here && spared(entry, pass, device, hold->end))
 		return HOLD_NO;
-	if (!entry->service->fleet.device[device].caps.reads_host_memory) {
+	if (entry->service->fleet.device[device].caps.reads_host_memory) {
+		if (!here)
+			return HOLD_NO;
+	} else {
 		uint32_t epoch = pass ? pass->epoch : entry->newest_epoch;
 		uint32_t era = pass_era(entry, pass);
 
+		/* Where nobody else can, it is waited for. */
 		if (!placement_holds(entry, device, epoch, era, &hold->begin, &hold->end))
-			return HOLD_NO;
+			return !here && placement_comes(entry, device, era, &hold->begin,
+							&hold->end)
+				       ? HOLD_LATER
+				       : HOLD_NO;
 	}
 	hold->ps = tile_ps(entry, device, units);
 	return HOLD_NOW;
@@ -218,6 +228,7 @@ static int search_slice(struct pass *pass, struct slice *slice)
 				.lists = slice->lists,
 			},
 	};
+	slice->host = host_copy_use(entry);
 	slice->batch.commands = &slice->command;
 	slice->batch.count = 1;
 	slice->batch.trace = job_of(slice->unit[0].job)->request->trace;
@@ -251,6 +262,8 @@ static void search_slice_done(struct pass *pass, struct slice *slice)
 	/* Whoever failed does not get it again: the CPU must be free to take it. */
 	if (slice->batch.error)
 		pass->mode = MODE_BOTH;
+	if (slice->host)
+		host_copy_done(entry);
 	if (on_board(slice))
 		placement_done(entry, slice->device->index, slice->batch.error);
 	if (!slice->batch.error) {

@@ -9,6 +9,7 @@
 
 #include "daemon/device/part.h"
 #include "daemon/job/boards.h"
+#include "daemon/job/host_copy.h"
 
 #define COPY_TILES_MIN	4096u /* 65,536 rows: small galleries grow in place */
 #define SHARD_TILES_MIN 1024u
@@ -138,8 +139,10 @@ static void copy_gone(struct copy *copy)
 	device->metrics->memory_bytes -=
 		(copy->tile_end - copy->tile_begin) * part_tile_bytes(copy->host);
 	free(copy);
-	if (entry->gallery)
+	if (entry->gallery) {
 		tell_gallery(entry);
+		host_copy_follow(entry);
+	}
 	gallery_entry_release(entry);
 	board_step(device);
 	/* There is room now, perhaps for another gallery. */
@@ -225,9 +228,18 @@ static void copy_submit(struct copy *copy)
 	}
 }
 
+/* From the beginning, or at another place, since it outgrew this one. */
+static bool copy_anew(const struct copy *copy, const struct gallery_moment *now)
+{
+	return !copy->done.stamp || now->era != copy->done.era ||
+	       (copy->whole && now->tiles > copy->tile_end);
+}
+
 static void copy_begin(struct copy *copy)
 {
 	gallery_moment(copy->entry->gallery, &copy->next);
+	if (copy_anew(copy, &copy->next) && !host_copy_here(copy->entry))
+		return; /* the host's rows come first */
 	copy->following = true;
 	copy->behind = false;
 	copy->at = copy->tile_begin;
@@ -239,7 +251,7 @@ static void copy_begin(struct copy *copy)
 }
 
 /* Whatever is to be done next, unless a batch or an errand of it is under way. */
-static void copy_step(struct copy *copy)
+static void copy_step_on(struct copy *copy)
 {
 	bool works = fleet_works(copy->device);
 
@@ -261,7 +273,17 @@ static void copy_step(struct copy *copy)
 	copy->done = copy->next;
 	copy->following = false;
 	tell_gallery(copy->entry);
-	copy_step(copy);
+	copy_step_on(copy);
+}
+
+static void copy_step(struct copy *copy)
+{
+	struct gallery_entry *entry = copy->entry;
+
+	entry->refs++; /* the copy may go, and its entry with it */
+	copy_step_on(copy);
+	host_copy_follow(entry);
+	gallery_entry_release(entry);
 }
 
 /* ---- the beginning of a copy ----------------------------------------------------------------------- */
@@ -332,10 +354,13 @@ static void copy_make(struct gallery_entry *entry, struct fleet_device *device)
 }
 
 /* ---- from outside ------------------------------------------------------------------------------------ */
-static bool wants_copy(const struct fleet_device *device)
+/* One that reads the host's values in place has no copy where these go. */
+static bool wants_copy(const struct gallery_entry *entry, const struct fleet_device *device)
 {
 	uint64_t ops = UINT64_C(1) << DEVICE_SEARCH | UINT64_C(1) << DEVICE_LOAD;
 
+	if (device->caps.tiles_in_place && gallery_spec(entry->gallery)->no_host_copy)
+		return false;
 	return device->index != FLEET_CPU && fleet_works(device) &&
 	       !device->caps.reads_host_memory && (device->caps.ops & ops) == ops;
 }
@@ -356,7 +381,7 @@ void placement_follow(struct gallery_entry *entry)
 		if (copy && copy->state != COPY_REFUSED) {
 			copy->behind = true;
 			copy_step(copy);
-		} else if (wants_copy(&fleet->device[i])) {
+		} else if (wants_copy(entry, &fleet->device[i])) {
 			copy_make(entry, &fleet->device[i]);
 		}
 	}
@@ -415,6 +440,74 @@ bool placement_holds(const struct gallery_entry *entry, uint32_t device, uint32_
 	*begin = copy->tile_begin;
 	*end = copy->tile_end;
 	return true;
+}
+
+bool placement_comes(const struct gallery_entry *entry, uint32_t device, uint32_t era,
+		     uint64_t *begin, uint64_t *end)
+{
+	const struct copy *copy = entry->copy[device];
+
+	if (!copy || copy->state != COPY_LIVE || copy->drop || !copy->done.stamp ||
+	    copy->done.era != era)
+		return false;
+	*begin = copy->tile_begin;
+	*end = copy->tile_end;
+	return true;
+}
+
+/* The copy that reaches furthest of those that begin at or before this tile; NULL: none does. */
+static const struct copy *copy_from(const struct gallery_entry *entry, uint64_t tile, uint32_t era)
+{
+	const struct copy *best = NULL;
+
+	for (uint32_t i = 1; i < FLEET_MAX; i++) {
+		const struct copy *copy = entry->copy[i];
+
+		if (copy && copy->state == COPY_LIVE && !copy->drop && copy->done.stamp &&
+		    copy->done.era == era && fleet_works(copy->device) &&
+		    copy->tile_begin <= tile && copy->tile_end > tile &&
+		    (!best || copy->tile_end > best->tile_end))
+			best = copy;
+	}
+	return best;
+}
+
+bool placement_covers(const struct gallery_entry *entry, uint64_t *stamp)
+{
+	struct gallery_moment now;
+	uint64_t at = 0;
+
+	gallery_moment(entry->gallery, &now);
+	*stamp = UINT64_MAX;
+	while (at < now.tiles) {
+		const struct copy *copy = copy_from(entry, at, now.era);
+
+		if (!copy)
+			return false;
+		at = copy->tile_end;
+	}
+	/* What any of them still has to load must not go, whether it is needed to cover or not. */
+	for (uint32_t i = 1; i < FLEET_MAX; i++) {
+		const struct copy *copy = entry->copy[i];
+
+		if (copy && copy->state == COPY_LIVE && copy->done.stamp < *stamp)
+			*stamp = copy->done.stamp;
+	}
+	return at > 0;
+}
+
+bool placement_needs_host(const struct gallery_entry *entry)
+{
+	struct gallery_moment now;
+
+	gallery_moment(entry->gallery, &now);
+	for (uint32_t i = 1; i < FLEET_MAX; i++) {
+		const struct copy *copy = entry->copy[i];
+
+		if (copy && copy->state == COPY_LIVE && !copy->drop && copy_anew(copy, &now))
+			return true;
+	}
+	return false;
 }
 
 bool placement_shares(const struct gallery_entry *entry, uint32_t epoch, uint32_t era,

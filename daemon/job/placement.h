@@ -20,6 +20,13 @@ bool placement_clear(struct service *service, struct fleet_device *device);
 /* Can the device search for a query of this epoch now, and which tiles? */
 bool placement_holds(const struct gallery_entry *entry, uint32_t device, uint32_t epoch,
 		     uint32_t era, uint64_t *begin, uint64_t *end);
+/* It has a copy of the gallery that will catch up with such a query. */
+bool placement_comes(const struct gallery_entry *entry, uint32_t device, uint32_t era,
+		     uint64_t *begin, uint64_t *end);
+/* Do copies on devices that work hold all tiles? *stamp is what the slowest of them has. And does a copy
+ * need all of the host's values, to be filled or made larger? */
+bool placement_covers(const struct gallery_entry *entry, uint64_t *stamp);
+bool placement_needs_host(const struct gallery_entry *entry);
 /* Does a device that works on the CPU's processors hold all tiles of such a query? */
 bool placement_shares(const struct gallery_entry *entry, uint32_t epoch, uint32_t era,
 		      uint64_t tiles);

@@ -171,7 +171,7 @@ bool readback_possible(const struct slice *slice)
 {
 	const struct device_search *s = &slice->command.search;
 
-	return slice->command.op == DEVICE_SEARCH && s->resident &&
+	return slice->command.op == DEVICE_SEARCH && s->resident && slice->host &&
 	       slice->device->caps.ops >> DEVICE_UNLOAD & 1 && command_last_tile(s) > s->tile_begin;
 }
 

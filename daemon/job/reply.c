@@ -2,6 +2,7 @@
 /* Messages that several replies have in common, made in the job's memory. */
 #include <string.h>
 
+#include "daemon/job/host_copy.h"
 #include "daemon/job/service.h"
 
 #define THRESHOLDS_MAX 64
@@ -96,6 +97,9 @@ Facet__Wire__GalleryInfo *reply_gallery(struct job *job, const struct gallery_en
 	if (!spec)
 		return info;
 	info->keep_int8_only = spec->keep_int8_only;
+	info->no_host_copy = spec->no_host_copy;
+	if (spec->no_host_copy)
+		info->host = (char *)host_copy_name(entry);
 	info->model = reply_text(job, spec->model);
 	info->space = reply_space(job, spec->space.name, spec->space.digest, spec->space.dim,
 				  spec->space.metric);

@@ -90,6 +90,7 @@ struct slice {
 	uint32_t count;	  /* units in it */
 	struct pass_unit unit[PASS_UNITS_MAX];
 	struct device_command command; /* for kinds whose slice is one command */
+	bool host;		       /* of a search: it may read the host's rows */
 	struct search_query queries[SEARCH_BATCH_MAX];
 	struct search_list *lists[SEARCH_BATCH_MAX];
 	struct model_part *part;   /* of a model on a board */

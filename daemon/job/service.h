@@ -28,6 +28,10 @@
 struct copy;
 struct model_place;
 
+/* The host's values of a gallery's rows (host_copy.h): in memory; still read by some who began before;
+ * gone, copies on devices have them; being read again. */
+enum host_copy { HOST_HERE, HOST_LEAVING, HOST_AWAY, HOST_COMING };
+
 struct gallery_entry {
 	char name[GALLERY_NAME_MAX + 1];
 	struct service *service;
@@ -41,6 +45,8 @@ struct gallery_entry {
 	bool hidden;			   /* being made or deleted: not found by name */
 	struct copy *copy[FLEET_MAX];	   /* on devices (placement.h) */
 	bool followed;			   /* there are some */
+	enum host_copy host;		   /* of the values of its rows (host_copy.h) */
+	uint32_t host_users;		   /* slices that may read them */
 	struct modes modes;		   /* where one shares the processors */
 	uint32_t newest_epoch, newest_era; /* of the snapshots that searches were given */
 	struct job *waiter;		   /* its create or delete */

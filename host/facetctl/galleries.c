@@ -5,7 +5,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { KEY_MODEL = 0x100, KEY_DIM, KEY_METRIC, KEY_SPACE, KEY_KEEP };
+enum { KEY_MODEL = 0x100, KEY_DIM, KEY_METRIC, KEY_SPACE, KEY_KEEP, KEY_HOST };
 
 struct input {
 	struct ctl_input common;
@@ -46,6 +46,11 @@ static error_t parse_create(int key, char *arg, struct argp_state *state)
 				   arg);
 		in->params.keep_int8_only = true;
 		return 0;
+	case KEY_HOST:
+		if (strcmp(arg, "no") != 0 && strcmp(arg, "yes") != 0)
+			argp_error(state, "--host-copy %s: want yes or no", arg);
+		in->params.options = strcmp(arg, "no") ? 0 : FACET_GALLERY_NO_HOST_COPY;
+		return 0;
 	case ARGP_KEY_ARG:
 		if (in->name)
 			return ARGP_ERR_UNKNOWN;
@@ -75,6 +80,8 @@ int cmd_gallery_create(struct ctl *ctl, int argc, char **argv)
 		{"metric", KEY_METRIC, "M", 0, "for bare vectors: cosine, dot or l2", 0},
 		{"space", KEY_SPACE, "NAME", 0, "for bare vectors: what made them", 0},
 		{"keep", KEY_KEEP, "int8", 0, "do not keep the float16 originals (saves disk)", 0},
+		{"host-copy", KEY_HOST, "yes|no", 0,
+		 "no: its rows leave the host's memory once devices have them (saves memory)", 0},
 		{0},
 	};
 	static const struct argp argp = {

@@ -104,6 +104,7 @@ struct json_object *show_gallery(const struct facet_gallery_info *gallery, bool 
 	output_text(row, "text", gallery->text);
 	output_count(row, "epoch", (int64_t)gallery->epoch);
 	output_text(row, "originals", gallery->keep_int8_only ? "not kept" : "float16");
+	output_text(row, "host_copy", gallery->host[0] ? gallery->host : "yes");
 	if (gallery->space) {
 		output_text(row, "space_name", gallery->space->name);
 		output_text(row, "metric", metric_names[gallery->space->metric % 3]);

@@ -225,6 +225,9 @@ int facet_gallery_create(struct facet *c, const char *name,
 
 	if (err)
 		return err;
+	if (p.options & ~FACET_GALLERY_NO_HOST_COPY)
+		return client_fail(&c->error, FACET_EINVALID_ARGUMENT,
+				   "an option of a gallery that this library does not know");
 	if (!p.model == !p.dim)
 		return client_fail(&c->error, FACET_EINVALID_ARGUMENT,
 				   "a gallery is made for a model, or for vectors of a dimension");
@@ -233,6 +236,7 @@ int facet_gallery_create(struct facet *c, const char *name,
 	r.once = true;
 	create.name = (char *)name;
 	create.keep_int8_only = p.keep_int8_only;
+	create.no_host_copy = p.options & FACET_GALLERY_NO_HOST_COPY;
 	if (p.model) {
 		create.model = (char *)p.model;
 	} else {

@@ -112,7 +112,8 @@ bool client_galleries_get(void *result, Facet__Wire__GalleryInfo *const *from, s
 		to[i].model = client_result_text(result, g->model);
 		to[i].state = client_result_text(result, g->state);
 		to[i].text = client_result_text(result, g->text);
-		if (!to[i].name || !to[i].model || !to[i].state || !to[i].text ||
+		to[i].host = client_result_text(result, g->host);
+		if (!to[i].name || !to[i].model || !to[i].state || !to[i].text || !to[i].host ||
 		    !client_space_get(result, g->space ? g->space : &nameless, &to[i].space))
 			return false;
 		to[i].percent = g->percent;

@@ -217,6 +217,7 @@ struct facet_gallery_info {
 	const char *text;  /* why it failed or is read-only */
 	uint64_t templates, subjects, epoch, resident_bytes, disk_bytes;
 	bool keep_int8_only;
+	const char *host; /* ""; without a host copy: here, leaving, away, coming */
 };
 
 struct facet_galleries {
@@ -319,7 +320,12 @@ struct facet_gallery_params {
 	uint32_t dim;
 	enum facet_metric metric;
 	bool keep_int8_only; /* no float16 originals */
+	uint64_t options;    /* FACET_GALLERY_... */
 };
+
+/* Its rows' values leave the host's memory once devices have all of them. Then only these search it,
+ * and when they are lost a search gets UNAVAILABLE until the values were read from the disk again. */
+#define FACET_GALLERY_NO_HOST_COPY UINT64_C(1)
 
 int facet_gallery_create(struct facet *c, const char *name,
 			 const struct facet_gallery_params *params);

@@ -352,7 +352,7 @@ START_TEST(a_newer_format_is_refused)
 	set_format(RECORD_FORMAT + 1);
 	ck_assert_int_eq(fixture_open(&f), GALLERY_FAILED);
 	gallery_status(f.gallery, &status);
-	ck_assert_ptr_nonnull(strstr(status.text, "format_version 2 is newer"));
+	ck_assert_ptr_nonnull(strstr(status.text, "format_version 3 is newer"));
 }
 END_TEST
 

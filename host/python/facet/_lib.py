@@ -67,7 +67,8 @@ class GalleryInfo(ctypes.Structure):
     _fields_ = [("name", c_char_p), ("model", c_char_p), ("space", POINTER(Space)),
                 ("state", c_char_p), ("percent", c_uint32), ("text", c_char_p),
                 ("templates", c_uint64), ("subjects", c_uint64), ("epoch", c_uint64),
-                ("resident_bytes", c_uint64), ("disk_bytes", c_uint64), ("keep_int8_only", c_bool)]
+                ("resident_bytes", c_uint64), ("disk_bytes", c_uint64), ("keep_int8_only", c_bool),
+                ("host", c_char_p)]
 
 
 class Galleries(ctypes.Structure):
@@ -91,7 +92,7 @@ class Info(ctypes.Structure):
 
 class GalleryParams(Sized):
     _fields_ = [("size", c_size_t), ("model", c_char_p), ("space", c_char_p), ("dim", c_uint32),
-                ("metric", c_int), ("keep_int8_only", c_bool)]
+                ("metric", c_int), ("keep_int8_only", c_bool), ("options", c_uint64)]
 
 
 class Deleted(Sized):

@@ -155,7 +155,7 @@ def _gallery(info):
             "state": _str(info.state), "percent": info.percent, "text": _str(info.text),
             "templates": info.templates, "subjects": info.subjects, "epoch": info.epoch,
             "resident_bytes": info.resident_bytes, "disk_bytes": info.disk_bytes,
-            "keep_int8_only": info.keep_int8_only}
+            "keep_int8_only": info.keep_int8_only, "host": _str(info.host)}
 
 
 def _device(info):
@@ -260,11 +260,12 @@ class Client:
         self._call("facet_model_delete", name.encode(), dry_run)
 
     def gallery_create(self, name, *, model=None, dim=0, metric=COSINE, space=None,
-                       keep_int8_only=False):
+                       keep_int8_only=False, host_copy=True):
         """For a model's templates, or for vectors of dim in a space that the caller names."""
         self._call("facet_gallery_create", name.encode(),
                    _lib.GalleryParams(model=_utf8(model), space=_utf8(space), dim=dim,
-                                      metric=metric, keep_int8_only=keep_int8_only))
+                                      metric=metric, keep_int8_only=keep_int8_only,
+                                      options=0 if host_copy else 1))
 
     def gallery_list(self, name=None):
         return self._result(_lib.Galleries, lambda g: [_gallery(x) for x in g.items[:g.count]],
