@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/job/mode.h"
 
+#include <stdbool.h>
+
 static enum mode best_of(const struct modes *modes)
 {
 	enum mode best = MODE_BOTH;
@@ -9,6 +11,13 @@ static enum mode best_of(const struct modes *modes)
 		if (modes->cost[m] < modes->cost[best])
 			best = m;
 	return best;
+}
+
+static uint32_t window_passes(const struct modes *modes)
+{
+	bool known = modes->cost[modes->mode] > 0;
+
+	return known && modes->mode == best_of(modes) ? MODE_PASSES : MODE_TRIES;
 }
 
 /* Those that are not known come first, each of the others in its turn. */
@@ -57,6 +66,6 @@ void modes_end(struct modes *modes, uint32_t window, double work, uint64_t now_n
 	if (window != modes->window || work <= 0)
 		return;
 	modes->work += work;
-	if (++modes->passes >= MODE_PASSES)
+	if (++modes->passes >= window_passes(modes))
 		window_over(modes);
 }

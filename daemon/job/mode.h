@@ -13,6 +13,7 @@
 enum mode { MODE_BOTH, MODE_CPU, MODE_BOARD, MODE_COUNT };
 
 #define MODE_PASSES  16u /* of a window, which has one mode */
+#define MODE_TRIES   4u	 /* of one that tries another than the best, which may be far slower */
 #define MODE_WINDOWS 64u /* of the best mode, between two that try another */
 
 /* All zero at first. */
