@@ -74,6 +74,17 @@ static bool search_fits(const struct pass *pass, const struct sched_job *sched)
 	return a->rows == b->rows && a->era == b->era;
 }
 
+/* The way that is tried or was measured best; a board that is preferred spares the CPU, whatever was. */
+static enum mode mode_now(const struct gallery_entry *entry)
+{
+	const struct fleet *fleet = &entry->service->fleet;
+
+	for (uint32_t i = 1; i < fleet->count; i++)
+		if (fleet->device[i].preferred)
+			return MODE_BOARD;
+	return entry->modes.mode;
+}
+
 static void search_begin(struct pass *pass)
 {
 	struct gallery_entry *entry = target_gallery(pass->target);
@@ -91,7 +102,7 @@ static void search_begin(struct pass *pass)
 			pass->epoch = s->epoch;
 	}
 	entry->tiles = pass->end;
-	pass->mode = entry->modes.mode;
+	pass->mode = mode_now(entry);
 	pass->window = modes_begin(&entry->modes, service_now());
 }
 
@@ -123,19 +134,19 @@ static uint32_t pass_era(const struct gallery_entry *entry, const struct pass *p
 	return pass ? job_of(pass->unit[0].job)->search.snapshot.era : entry->newest_era;
 }
 
-/* The mode leaves the device out: a board on the CPU's processors, or the CPU while one has it all. */
+/* The mode leaves the device out: a board on the CPU's processors, or the CPU while another has it all. */
 static bool spared(const struct gallery_entry *entry, const struct pass *pass, uint32_t device,
 		   uint64_t tiles)
 {
-	enum mode mode = pass ? (enum mode)pass->mode : entry->modes.mode;
+	enum mode mode = pass ? (enum mode)pass->mode : mode_now(entry);
 
 	if (mode == MODE_BOTH)
 		return false;
 	if (mode == MODE_CPU)
 		return device != FLEET_CPU && entry->service->fleet.device[device].caps.shares_cpu;
 	return device == FLEET_CPU &&
-	       placement_shares(entry, pass ? pass->epoch : entry->newest_epoch,
-				pass_era(entry, pass), tiles);
+	       placement_spares_cpu(entry, pass ? pass->epoch : entry->newest_epoch,
+				    pass_era(entry, pass), tiles);
 }
 
 static enum hold_state search_holds(const struct sched_target *target, const struct pass *pass,

@@ -510,16 +510,19 @@ bool placement_needs_host(const struct gallery_entry *entry)
 	return false;
 }
 
-bool placement_shares(const struct gallery_entry *entry, uint32_t epoch, uint32_t era,
-		      uint64_t tiles)
+bool placement_spares_cpu(const struct gallery_entry *entry, uint32_t epoch, uint32_t era,
+			  uint64_t tiles)
 {
 	const struct fleet *fleet = &entry->service->fleet;
 	uint64_t begin, end;
 
-	for (uint32_t i = 1; i < fleet->count; i++)
-		if (fleet->device[i].caps.shares_cpu && fleet_works(&fleet->device[i]) &&
+	for (uint32_t i = 1; i < fleet->count; i++) {
+		const struct fleet_device *device = &fleet->device[i];
+
+		if ((device->caps.shares_cpu || device->preferred) && fleet_works(device) &&
 		    placement_holds(entry, i, epoch, era, &begin, &end) && !begin && end >= tiles)
 			return true;
+	}
 	return false;
 }
 

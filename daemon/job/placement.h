@@ -27,9 +27,10 @@ bool placement_comes(const struct gallery_entry *entry, uint32_t device, uint32_
  * need all of the host's values, to be filled or made larger? */
 bool placement_covers(const struct gallery_entry *entry, uint64_t *stamp);
 bool placement_needs_host(const struct gallery_entry *entry);
-/* Does a device that works on the CPU's processors hold all tiles of such a query? */
-bool placement_shares(const struct gallery_entry *entry, uint32_t epoch, uint32_t era,
-		      uint64_t tiles);
+/* Does a device that works on the CPU's processors, or is preferred to it, hold all tiles of such a
+ * query? */
+bool placement_spares_cpu(const struct gallery_entry *entry, uint32_t epoch, uint32_t era,
+			  uint64_t tiles);
 /* The copy, kept until placement_done(); error is the slice's. */
 struct device_rows *placement_use(struct gallery_entry *entry, uint32_t device);
 void placement_done(struct gallery_entry *entry, uint32_t device, int error);

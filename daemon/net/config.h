@@ -47,7 +47,7 @@ struct config_device {
 	char name[CONFIG_NAME_MAX + 1];
 	char *kind, *select, *image, *variant, *fault;
 	uint64_t memory, queue, timeout_ms;
-	uint64_t prefer; /* 1: networks and raw kernels go to it whatever was measured */
+	uint64_t prefer; /* 1: what it can do goes to it, whatever was measured */
 };
 
 struct config {

@@ -268,7 +268,8 @@ START_TEST(test_flips)
 	make_gallery();
 	make_products();
 	for (; flips < wanted; requests++) {
-		ck_assert_uint_lt(requests, 200 * wanted + 20000);
+		/* It is preferred: a few are answered while it is in quarantine. */
+		ck_assert_uint_lt(requests, 20 * wanted + 500);
 		flips += ask(setting);
 	}
 	printf("%s: %llu flips in %llu requests, each found\n", setting->what,
