@@ -108,21 +108,21 @@ same "after it was away"
 
 # ---- a board that goes wrong: every answer is right all the same
 for fault in 'flip-out:rate=1/3' 'flip-rows:rate=1/4' 'flip-in:rate=1/3' 'fail:rate=1/4,ops=search' 'delay:ms=5,rate=1/2'; do
-	start "[device b0]\nkind = fault\nfault = $fault,after=8\n[limits]\ncheck_every = 1\nreadback_every = 1\n"
+	start "[device b0]\nkind = fault\nprefer = 1\nfault = $fault,after=8\n[limits]\ncheck_every = 1\nreadback_every = 1\n"
 	same "$fault" 12
 	case $fault in
 	flip-out*|flip-in*)
-		# How much a board is given depends on the machine: until it was enough.
+		# Which batches flip is drawn, and while it is quarantined it gets none: until it was enough.
 		for _ in $(seq 100); do [[ $(column b0 wrong) != 0 ]] && break; same "$fault" 1; done
 		grep -q 'event=mismatch' "$folder/log" || fail "$fault: nothing was noticed"
 		;;
 	esac
 done
-start '[device b0]\nkind = fault\nfault = gone:after=15\n[limits]\ncheck_every = 0\n'
+start '[device b0]\nkind = fault\nprefer = 1\nfault = gone:after=15\n[limits]\ncheck_every = 0\n'
 same "gone" 12
 for _ in $(seq 100); do [[ $(column b0 works) = false ]] && break; same "gone" 1; done
 until_is b0 works false
-start '[device b0]\nkind = fault\nfault = hang:every=12,ops=search,ms=100\n'
+start '[device b0]\nkind = fault\nprefer = 1\nfault = hang:every=12,ops=search,ms=100\n'
 same "hang" 8
 
 # ---- a board with registers, rings and banks of its own, sound and not
