@@ -65,7 +65,8 @@ static struct gallery *new_gallery(const char *name)
 	gallery->dying.first = gallery->wiped.first = gallery->resting.first = ROWS_NONE;
 	gallery->unacknowledged_last = &gallery->unacknowledged;
 	gallery->copied = UINT64_MAX;
-	gallery->values.here = true;
+	gallery->values.order = 1;
+	gallery->values.here = 1;
 	pthread_mutex_init(&gallery->lock, NULL);
 	queue_init(&gallery->writes);
 	queue_init(&gallery->reads);

@@ -65,10 +65,10 @@ struct values {
 	/* the writer's own */
 	struct reserve away; /* bool: the block's values are not in memory */
 	uint64_t away_count, fetched, shed;
-	/* atomic, the control thread's: copies on devices have what changed up to held; or all is wanted
-	 * in memory. here: it is */
-	uint64_t held;
-	bool wanted, here;
+	/* atomic. The control thread's: its last order, odd: all is wanted in memory, even: copies on
+	 * devices have what changed up to held. The writer's: the last order that it brought all in for.
+	 * One number each, so that an answer to an older order is not taken for one to the last. */
+	uint64_t held, order, here;
 };
 
 struct gallery {

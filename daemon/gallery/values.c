@@ -151,19 +151,12 @@ static void shed(struct gallery *gallery, uint64_t stamp)
 }
 
 /* ---- the writer's turn ----------------------------------------------------------------------------- */
-static void tell(struct gallery *gallery)
-{
-	gallery_count(gallery);
-	if (gallery->changed)
-		gallery->changed(gallery, gallery->user);
-}
-
-static bool fetch_some(struct gallery *gallery)
+static bool fetch_some(struct gallery *gallery, uint64_t order)
 {
 	struct values *values = &gallery->values;
 	int err = 0;
 
-	if (__atomic_load_n(&values->here, __ATOMIC_SEQ_CST))
+	if (values->here == order)
 		return false;
 	__atomic_store_n(&values->shed, 0, __ATOMIC_RELEASE);
 	if (values->away_count)
@@ -180,20 +173,23 @@ static bool fetch_some(struct gallery *gallery)
 		return true;
 	}
 	gallery_set_percent(gallery, 100);
-	__atomic_store_n(&values->here, true, __ATOMIC_SEQ_CST);
-	tell(gallery);
+	gallery_count(gallery);
+	__atomic_store_n(&values->here, order, __ATOMIC_SEQ_CST);
+	if (gallery->changed)
+		gallery->changed(gallery, gallery->user);
 	return false;
 }
 
 bool values_run(struct gallery *gallery)
 {
 	struct values *values = &gallery->values;
-	uint64_t stamp;
+	uint64_t stamp, order;
 
 	if (!gallery->spec.no_host_copy || gallery_get_state(gallery) == GALLERY_FAILED)
 		return false;
-	if (__atomic_load_n(&values->wanted, __ATOMIC_SEQ_CST))
-		return fetch_some(gallery);
+	order = __atomic_load_n(&values->order, __ATOMIC_SEQ_CST);
+	if (order & 1)
+		return fetch_some(gallery, order);
 	stamp = __atomic_load_n(&values->held, __ATOMIC_SEQ_CST);
 	values->fetched = 0;
 	if (stamp == values->shed)
@@ -205,23 +201,29 @@ bool values_run(struct gallery *gallery)
 }
 
 /* ---- from outside ----------------------------------------------------------------------------------- */
+static void set_order(struct gallery *gallery, bool fetch)
+{
+	uint64_t order = gallery->values.order;
+
+	if ((order & 1) != fetch)
+		__atomic_store_n(&gallery->values.order, order + 1, __ATOMIC_SEQ_CST);
+	queue_nudge(&gallery->writes);
+}
+
 void gallery_shed(struct gallery *gallery, uint64_t stamp)
 {
-	struct values *values = &gallery->values;
-
-	__atomic_store_n(&values->here, false, __ATOMIC_SEQ_CST);
-	__atomic_store_n(&values->held, stamp, __ATOMIC_SEQ_CST);
-	__atomic_store_n(&values->wanted, false, __ATOMIC_SEQ_CST);
-	queue_nudge(&gallery->writes);
+	__atomic_store_n(&gallery->values.held, stamp, __ATOMIC_SEQ_CST);
+	set_order(gallery, false);
 }
 
 void gallery_fetch(struct gallery *gallery)
 {
-	__atomic_store_n(&gallery->values.wanted, true, __ATOMIC_SEQ_CST);
-	queue_nudge(&gallery->writes);
+	set_order(gallery, true);
 }
 
 bool gallery_here(const struct gallery *gallery)
 {
-	return __atomic_load_n(&gallery->values.here, __ATOMIC_SEQ_CST);
+	uint64_t order = gallery->values.order;
+
+	return (order & 1) && __atomic_load_n(&gallery->values.here, __ATOMIC_SEQ_CST) == order;
 }
