@@ -60,6 +60,8 @@ void changes_mark(struct changes *changes, uint32_t row)
 
 	__atomic_store_n(&changes->tile[tile], changes->stamp, __ATOMIC_RELAXED);
 	__atomic_store_n(&changes->block[tile / BLOCK], changes->stamp, __ATOMIC_RELAXED);
+	if (changes->tiles <= tile)
+		changes->tiles = tile + 1;
 }
 
 void changes_end(struct changes *changes)
@@ -67,12 +69,14 @@ void changes_end(struct changes *changes)
 	pthread_mutex_unlock(&changes->lock);
 }
 
-uint64_t changes_moment(struct changes *changes)
+uint64_t changes_moment(struct changes *changes, uint64_t *tiles)
 {
 	uint64_t stamp;
 
 	pthread_mutex_lock(&changes->lock);
 	stamp = changes->stamp++;
+	if (*tiles < changes->tiles)
+		*tiles = changes->tiles;
 	pthread_mutex_unlock(&changes->lock);
 	return stamp;
 }

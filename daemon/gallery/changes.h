@@ -19,6 +19,7 @@
 struct changes {
 	pthread_mutex_t lock;
 	uint64_t stamp; /* the present one, from 1 */
+	uint64_t tiles; /* all that were ever marked are below */
 	/* of the last change: a tile, and the newest of 1,024 tiles; 0: since loading none */
 	uint64_t *tile, *block;
 	struct reserve part[2];
@@ -31,8 +32,12 @@ int changes_room(struct changes *changes, uint64_t rows); /* -ENOMEM */
 void changes_begin(struct changes *changes);
 void changes_mark(struct changes *changes, uint32_t row);
 void changes_end(struct changes *changes);
-/* Ends the stamp that is returned. */
-uint64_t changes_moment(struct changes *changes);
+/*
+ * Ends the stamp that is returned. *tiles, what is published: raised to what was marked by now. A copy
+ * that takes over less would never hear of tiles that were marked with this stamp and published after
+ * it: their marks are not above it.
+ */
+uint64_t changes_moment(struct changes *changes, uint64_t *tiles);
 uint64_t changes_stamp(struct changes *changes);
 /* The first run of tiles in [*begin, end) marked after since, at most `most` long; since 0: all. */
 bool changes_next(const struct changes *changes, uint64_t since, uint64_t end, uint64_t most,

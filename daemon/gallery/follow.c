@@ -17,7 +17,7 @@ void gallery_moment(struct gallery *gallery, struct gallery_moment *moment)
 	moment->era = gallery->snapshots.era;
 	moment->tiles = (gallery->snapshots.rows + SEARCH_TILE_ROWS - 1) / SEARCH_TILE_ROWS;
 	pthread_mutex_unlock(&gallery->snapshots.lock);
-	moment->stamp = changes_moment(&gallery->rows.changes);
+	moment->stamp = changes_moment(&gallery->rows.changes, &moment->tiles);
 	moment->rows = &gallery->rows.view;
 }
 

@@ -27,14 +27,14 @@ static void mark(struct changes *c, uint32_t row)
 
 START_TEST(test_runs_of_tiles)
 {
-	uint64_t begin = 0, tiles, since;
+	uint64_t begin = 0, tiles, since, all = 0;
 	struct changes c;
 
 	init(&c);
 	ck_assert(changes_next(&c, 0, TILES, 1000, &begin, &tiles));
 	ck_assert_uint_eq(begin, 0);
 	ck_assert_uint_eq(tiles, 1000);
-	since = changes_moment(&c);
+	since = changes_moment(&c, &all);
 	begin = 0;
 	ck_assert(!changes_next(&c, since, TILES, 1000, &begin, &tiles));
 	mark(&c, 16 * 7);
@@ -52,7 +52,7 @@ START_TEST(test_runs_of_tiles)
 	ck_assert_uint_eq(begin, TILES - 1);
 	begin = 9;
 	ck_assert(!changes_next(&c, since, TILES - 1, 1000, &begin, &tiles));
-	since = changes_moment(&c);
+	since = changes_moment(&c, &all);
 	begin = 0;
 	ck_assert(!changes_next(&c, since, TILES, 1000, &begin, &tiles));
 	changes_free(&c);
@@ -82,6 +82,31 @@ static void *write_tiles(void *user)
 	return NULL;
 }
 
+/* Rows are marked, a moment is taken, and only then are they published. */
+START_TEST(test_a_moment_has_all_that_was_marked)
+{
+	uint64_t tiles = 3, begin = 0, found, since;
+	struct changes c;
+
+	init(&c);
+	since = changes_moment(&c, &tiles);
+	ck_assert_uint_eq(tiles, 3);
+	mark(&c, 16 * 9);
+	mark(&c, 16 * 4);
+	changes_moment(&c, &tiles);
+	ck_assert_uint_eq(tiles, 10);
+	ck_assert(changes_next(&c, since, tiles, 1000, &begin, &found));
+	ck_assert_uint_eq(begin, 4);
+	begin = 5;
+	ck_assert(changes_next(&c, since, tiles, 1000, &begin, &found));
+	ck_assert_uint_eq(begin, 9);
+	tiles = 0;
+	changes_moment(&c, &tiles);
+	ck_assert_uint_eq(tiles, 10);
+	changes_free(&c);
+}
+END_TEST
+
 START_TEST(test_a_follower_misses_nothing)
 {
 	static uint32_t copy[TILES];
@@ -93,7 +118,7 @@ START_TEST(test_a_follower_misses_nothing)
 	pthread_create(&writer, NULL, write_tiles, s);
 	while (rounds++ < 3000) {
 		uint64_t published = atomic_load(&s->published);
-		uint64_t moment = changes_moment(&s->changes), at = 0, tiles;
+		uint64_t all = 0, moment = changes_moment(&s->changes, &all), at = 0, tiles;
 		uint32_t newest = 0;
 
 		while (changes_next(&s->changes, since, TILES, 64, &at, &tiles)) {
@@ -126,6 +151,7 @@ int main(void)
 
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, test_runs_of_tiles);
+	tcase_add_test(tc, test_a_moment_has_all_that_was_marked);
 	tcase_add_test(tc, test_a_follower_misses_nothing);
 	suite_add_tcase(s, tc);
 	return suite_run(s);
