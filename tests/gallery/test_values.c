@@ -228,7 +228,7 @@ START_TEST(a_dying_row_keeps_its_values)
 	search_get_row(&rows, row, before);
 	ck_assert_int_eq(gallery_snapshot(f.gallery, &old), 0);
 	fixture_submit(&f, &request, wait);
-	while (rows_by_id(&f.gallery->rows, gone) != ROWS_NONE)
+	while (__atomic_load_n(&rows.died[row], __ATOMIC_ACQUIRE) == SEARCH_NEVER)
 		usleep(200);
 	usleep(2000);
 	follow();
